@@ -1,0 +1,3 @@
+"""Declarative bronze, silver and gold tables on Spark and Delta Lake."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""What feeds what: edges, order, validation, selection, lineage. Pure."""

@@ -1,0 +1,1 @@
+"""What must run, and why: versions, refresh modes, the refresh plan and its explanation. Pure."""

@@ -1,0 +1,1 @@
+"""What changed: computes the rows a dataset is due, and stages them without making them visible."""

@@ -1,0 +1,1 @@
+"""One run, from definition to publication."""

@@ -1,0 +1,1 @@
+"""Who sees what: a session over a publication."""
