@@ -1,0 +1,131 @@
+"""What came of a run: one outcome per dataset, and the events that tell of it while it happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from lakehouse.errors import LakehouseError
+from lakehouse.names import TableName
+from lakehouse.plan.records import Publication, RefreshRecord
+from lakehouse.plan.refresh_plan import RefreshPlan, RefreshStep
+
+
+class StepStatus(str, Enum):
+    """How a dataset's refresh ended."""
+
+    REFRESHED = "refreshed"  # a new version
+    UNCHANGED = "unchanged"  # computed, and found equal to what is there
+    SKIPPED = "skipped"  # nothing to do
+    FAILED = "failed"
+    BLOCKED = "blocked"  # a dataset it reads failed
+    CANCELLED = "cancelled"
+
+
+class RunStatus(str, Enum):
+    """How a run ended."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    INCOMPLETE = "incomplete"  # published, but source files were set aside
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadFile:
+    """A source file that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOutcome:
+    """What became of one step. `version` is what the table is at now, -1 if there is none; `rows_in` what the
+    query or the files gave, `rows_out` what was written."""
+
+    step: RefreshStep
+    status: StepStatus
+    version: int
+    record: RefreshRecord | None = None
+    rows_in: int = 0
+    rows_out: int = 0
+    files: int = 0
+    bad_files: tuple[BadFile, ...] = ()
+    bad_files_allowed: int = 0
+    notices: tuple[str, ...] = ()
+    error: LakehouseError | None = None
+    started_at: datetime
+    ended_at: datetime
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+        return (self.ended_at - self.started_at).total_seconds()
+
+    @property
+    def stands(self) -> bool:
+        """Whether the table is up to date after this step."""
+        return self.status in (StepStatus.REFRESHED, StepStatus.UNCHANGED, StepStatus.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """What came of one invocation. `publication` is the new one, or None if readers see what they saw before."""
+
+    run: str
+    status: RunStatus
+    steps: tuple[StepOutcome, ...]
+    publication: Publication | None
+    started_at: datetime
+    ended_at: datetime
+    signal_number: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 a refresh failed or files were set aside, 128 + signal when told to stop."""
+        if self.signal_number is not None:
+            return 128 + self.signal_number
+        return 0 if self.status is RunStatus.SUCCEEDED else 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The run holds the project and has its plan."""
+
+    run: str
+    plan: RefreshPlan
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshStarted:
+    """A dataset's refresh begins."""
+
+    dataset: TableName
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshEnded:
+    """A dataset's refresh is over."""
+
+    outcome: StepOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run is over."""
+
+    outcome: RunOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something worth saying; `about` is a dataset, a file, or empty."""
+
+    text: str
+    about: str = ""
+
+
+RunEvent = RunStarted | RefreshStarted | RefreshEnded | RunEnded | Notice

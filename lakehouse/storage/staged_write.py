@@ -1,0 +1,160 @@
+"""Write, audit, publish: data files are put down first, and become visible with a commit, or vanish.
+
+Delta's own `WriteIntoDelta` checks types, constraints and schema and writes the files; its actions are kept and
+committed later in the same transaction, together with the transaction identifier (application = the table,
+version = epoch) and the record of what was read. Reading the identifier through `txnVersion` first makes a second
+commit of the same epoch a conflict. (Delta protocol: "Transaction Identifiers".)
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from urllib.parse import unquote
+
+from pyspark.sql import DataFrame, SparkSession
+
+
+class WriteMode(str, Enum):
+    """Add rows, replace all rows, or replace the rows that `replace_where` selects."""
+
+    APPEND = "Append"
+    OVERWRITE = "Overwrite"
+    REPLACE = "Replace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableWrite:
+    """What is written where. `evolve` lets new columns in (append) or takes the frame's schema (overwrite);
+    `properties`, `partition_by`, `cluster_by` and `comment` shape the table when the write creates it.
+    `application` is the table's application id in Delta's transaction identifiers."""
+
+    path: str
+    application: str
+    mode: WriteMode
+    replace_where: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+    partition_by: tuple[str, ...] = ()
+    cluster_by: tuple[str, ...] = ()
+    comment: str | None = None
+    evolve: bool = False
+
+
+class StagedWrite:
+    """Data files that no reader sees yet. `rows` is what the files hold, `bytes` their size."""
+
+    def __init__(self, session: SparkSession, write: TableWrite, transaction: Any, actions: Any) -> None:
+        self._session = session
+        self._write = write
+        self._transaction = transaction
+        self._actions = actions
+        added = [json.loads(actions.apply(index).json()) for index in range(actions.size())]
+        files = [action["add"] for action in added if "add" in action]
+        self._files = [action[kind]["path"] for action in added for kind in ("add", "cdc") if kind in action]
+        self.rows = sum(json.loads(file["stats"])["numRecords"] for file in files if file.get("stats"))
+        self.bytes = sum(file["size"] for file in files)
+
+    def commit(self, epoch: int, metadata: str) -> int:
+        """Makes the rows visible as one Delta version and returns it.
+
+        `metadata` is stored as the commit's userMetadata. Raises the Delta exception of a conflicting commit.
+        """
+        jvm: Any = self._session._jvm
+        delta = jvm.org.apache.spark.sql.delta
+        none, some = jvm.scala.Option.empty(), jvm.scala.Option.apply
+        save_mode = _save_mode(jvm, self._write.mode)
+        operation = getattr(delta, "DeltaOperations$Write")(
+            save_mode, none, none, some(metadata), none, none, none, none, none
+        )
+        identifier = delta.actions.SetTransaction(self._write.application, epoch, some(int(time.time() * 1000)))
+        return int(self._transaction.commit(self._actions.appended(identifier), operation))
+
+    def discard(self) -> None:
+        """Deletes the staged files; the table is as if the write had never been."""
+        jvm: Any = self._session._jvm
+        configuration = self._session._jsparkSession.sessionState().newHadoopConf()
+        folder = jvm.org.apache.hadoop.fs.Path(self._write.path)
+        filesystem = folder.getFileSystem(configuration)
+        for file in self._files:
+            filesystem.delete(jvm.org.apache.hadoop.fs.Path(f"{self._write.path}/{unquote(file)}"), False)
+
+
+def stage_write(frame: DataFrame, write: TableWrite) -> StagedWrite:
+    """Computes `frame` and puts its rows down as data files of the table at `write.path`, not yet visible.
+
+    Raises Delta's AnalysisException where frame and table do not fit, and whatever the query itself raises.
+    """
+    session = frame.sparkSession
+    jvm: Any = session._jvm
+    delta = jvm.org.apache.spark.sql.delta
+    none = jvm.scala.Option.empty()
+    jsession = session._jsparkSession
+    transaction = delta.DeltaLog.forTable(jsession, write.path).startTransaction()
+    transaction.txnVersion(write.application)
+    creates = transaction.readVersion() < 0
+    configuration = dict(write.properties)
+    if write.comment is not None:
+        configuration["comment"] = write.comment
+    clustering = none
+    if write.cluster_by and (creates or write.evolve):
+        # The write records the clustering domain itself, but only CREATE TABLE would turn its features on.
+        configuration |= {"delta.feature.clustering": "supported", "delta.feature.domainMetadata": "supported"}
+        clustering = _cluster_by(jvm, write.cluster_by)
+    if write.mode is WriteMode.REPLACE:
+        # The rows that replace the selected ones may come together with rows of new files.
+        session.conf.set("spark.databricks.delta.replaceWhere.constraintCheck.enabled", "false")
+    options = delta.DeltaOptions(_scala_map(jvm, _options(write)), jsession.sessionState().conf())
+    command = delta.commands.WriteIntoDelta(
+        delta.DeltaLog.forTable(jsession, write.path),
+        _save_mode(jvm, write.mode),
+        options,
+        _scala_seq(jvm, write.partition_by),
+        _scala_map(jvm, configuration if creates else {}),
+        frame._jdf,
+        none,
+        none,
+        False,
+    )
+    actions = command.write(transaction, jsession, clustering, False)
+    return StagedWrite(session, write, transaction, actions)
+
+
+def _options(write: TableWrite) -> dict[str, str]:
+    options: dict[str, str] = {}
+    if write.evolve:
+        options["overwriteSchema" if write.mode is WriteMode.OVERWRITE else "mergeSchema"] = "true"
+    if write.mode is WriteMode.REPLACE:
+        assert write.replace_where is not None
+        options["replaceWhere"] = write.replace_where
+    return options
+
+
+def _save_mode(jvm: Any, mode: WriteMode) -> Any:
+    name = "Append" if mode is WriteMode.APPEND else "Overwrite"
+    return getattr(jvm.org.apache.spark.sql.SaveMode, name)
+
+
+def _cluster_by(jvm: Any, columns: tuple[str, ...]) -> Any:
+    reference = jvm.org.apache.spark.sql.connector.expressions.FieldReference
+    specification = jvm.org.apache.spark.sql.delta.skipping.clustering.temp.ClusterBySpec
+    return jvm.scala.Option.apply(
+        specification(_scala_seq(jvm, [reference(_scala_seq(jvm, [column])) for column in columns]))
+    )
+
+
+def _scala_map(jvm: Any, entries: Mapping[str, str]) -> Any:
+    java_map = jvm.java.util.HashMap()
+    for key, value in entries.items():
+        java_map.put(key, value)
+    return jvm.PythonUtils.toScalaMap(java_map)
+
+
+def _scala_seq(jvm: Any, items: Any) -> Any:
+    java_list = jvm.java.util.ArrayList()
+    for item in items:
+        java_list.add(item)
+    return jvm.PythonUtils.toSeq(java_list)
