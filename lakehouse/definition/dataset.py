@@ -90,11 +90,12 @@ class Flow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A declared column: its Spark SQL type, or None where the query decides; its comment."""
+    """A declared column: its Spark SQL type, or None where the query decides; its comment; whether it may be null."""
 
     name: str
     type: str | None = None
     comment: str | None = None
+    nullable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

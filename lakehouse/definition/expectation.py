@@ -18,6 +18,14 @@ class OnViolation(str, Enum):
     FAIL = "fail"
 
 
+class Severity(str, Enum):
+    """How much a violation matters to those who are told of it, in Great Expectations' words."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
     """Either a SQL `condition` over one row, or a Great Expectations `type` with its own `arguments`.
@@ -30,4 +38,5 @@ class Expectation:
     type: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     on_violation: OnViolation = OnViolation.WARN
+    severity: Severity = Severity.CRITICAL
     location: SourceLocation

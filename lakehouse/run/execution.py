@@ -12,7 +12,7 @@ The core knows no Spark, no files and no clock: all effects come through `Ports`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime
@@ -33,7 +33,9 @@ from lakehouse.run.outcome import (
     BadFile,
     RefreshEnded,
     RefreshStarted,
+    RunEnded,
     RunOutcome,
+    RunStarted,
     RunStatus,
     StepOutcome,
     StepStatus,
@@ -43,14 +45,33 @@ from lakehouse.run.ports import Ports, Staged
 _POLL_SECONDS = 0.2
 
 
+def run_cycle(survey: Callable[[], RefreshPlan], declared: frozenset[TableName], run: str, ports: Ports) -> RunOutcome:
+    """One run: hold the project, recover, plan, execute, publish, record.
+
+    `survey` makes the plan from what is there after recovery; `declared` are the stored datasets. Raises RunInProgress
+    if another run holds the project, and what `survey` raises, before anything is written.
+    """
+    with ports.warehouse.hold(run):
+        started_at = ports.clock.now()
+        recover(ports)
+        plan = survey()
+        ports.emit(RunStarted(run, plan))
+        if not plan.does_nothing:
+            ports.warehouse.record_run_started(run, started_at)
+        outcomes = execute_plan(plan, run, ports)
+        outcome = finish_run(outcomes, declared, run, started_at, ports)
+        ports.emit(RunEnded(outcome))
+        return outcome
+
+
 def recover(ports: Ports) -> None:
     """Settles what a run that died left between a ledger intent and its outcome.
 
-    The table's own last epoch decides: if it is the intended one, of the same run, the commit happened.
+    The table's own last epoch decides: if it has reached the intended one, the commit happened.
     """
-    for dataset, (epoch, run) in sorted(ports.warehouse.pending_epochs().items()):
+    for dataset, epoch in sorted(ports.warehouse.pending_epochs().items()):
         record = ports.warehouse.table_facts(dataset).record
-        if record is not None and (record.epoch, record.run) == (epoch, run):
+        if record is not None and record.epoch >= epoch:
             ports.warehouse.confirm_files(dataset, epoch)
         else:
             ports.warehouse.abandon_files(dataset, epoch)

@@ -85,8 +85,8 @@ class Warehouse(Protocol):
     def publish(self, publication: Publication) -> None:
         """From now on readers see this. Atomic."""
 
-    def pending_epochs(self) -> Mapping[TableName, tuple[int, str]]:
-        """Ledger epochs (with their run) whose commit was neither confirmed nor given up."""
+    def pending_epochs(self) -> Mapping[TableName, int]:
+        """The ledger's epochs whose commit was neither confirmed nor given up; at most one a table."""
 
     def write_ledger(self, entries: tuple[LedgerEntry, ...]) -> None:
         """Records what a commit is about to bring."""

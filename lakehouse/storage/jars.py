@@ -6,6 +6,7 @@ prints reach no one unless it fails. Two jars suffice to read and write Delta ta
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -18,9 +19,14 @@ from pathlib import Path
 from lakehouse.errors import InstallationError
 from lakehouse.storage.class_archive import cache_folder
 
+if sys.platform != "win32":
+    import pwd
+
 _IVY_SETTINGS = ("spark.jars.ivySettings", "spark.jars.repositories")
 _IVY_FOLDERS = (".ivy2.5.2", ".ivy2")  # Spark 4 and before
-_JAR = re.compile(r"(?:io\.delta_)?delta-(?P<part>spark|storage)(?:_[\d.]+)*-(?P<version>\d[\w.]*)\.jar")
+_JAR = re.compile(
+    r"(?:io\.delta_)?delta-(?P<part>spark|storage)(?:_(?P<spark>\d\.\d))?(?:_2\.\d+)?-(?P<version>\d[\w.]*)\.jar"
+)
 
 # Starts a gateway, not a SparkContext: Spark's launcher resolves the packages before it opens the gateway.
 _FETCH = """
@@ -109,14 +115,13 @@ def delta_jars(configuration: Mapping[str, str] | None = None) -> DeltaJars:
 
 
 def _fetch(configuration: Mapping[str, str]) -> str:
-    import json
-
     ivy = next(_ivy_folders(configuration))
     settings = {key: configuration[key] for key in _IVY_SETTINGS if key in configuration}
     if "spark.jars.ivy" in configuration or not _is_writable(ivy):
         settings["spark.jars.ivy"] = configuration.get("spark.jars.ivy", str(cache_folder() / "ivy"))
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", _FETCH, json.dumps(settings)],
+        check=False,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -152,14 +157,12 @@ def _ivy_folders(configuration: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _homes() -> Iterable[Path]:
-    if os.name == "posix":
-        import pwd  # not on Windows
-
+    if sys.platform != "win32":
         try:
             yield Path(pwd.getpwuid(os.getuid()).pw_dir)
-        except KeyError:  # a container's user without an entry
-            yield Path("/nonexistent")
-    yield Path.home()
+        except KeyError:  # a container's user without an entry: Java says "?"
+            yield Path("?")
+    yield Path(os.path.expanduser("~"))
 
 
 def _is_writable(folder: Path) -> bool:
@@ -169,9 +172,10 @@ def _is_writable(folder: Path) -> bool:
 
 def _pair(folder: Path, version: str | None) -> tuple[Path, ...] | None:
     """delta-spark and delta-storage of `version` (any, if None) in `folder`, in this order; None unless both are."""
+    spark = ".".join(metadata.version("pyspark").split(".")[:2])
     found: dict[str, Path] = {}
     for path in sorted(folder.glob("*delta-*.jar")):
         match = _JAR.fullmatch(path.name)
-        if match and version in (None, match["version"]):
+        if match and version in (None, match["version"]) and match["spark"] in (None, spark):
             found[match["part"]] = path
     return (found["spark"], found["storage"]) if len(found) == 2 else None

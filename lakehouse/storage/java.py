@@ -41,6 +41,7 @@ _COMMANDS = {
     "choco": "choco install -y temurin17jre",
     "winget": "winget install EclipseAdoptium.Temurin.17.JRE",
 }
+_SECONDS = 1800  # an installation over a slow line
 _WITHOUT_ROOT = ("brew", "choco", "winget")
 
 
@@ -103,19 +104,16 @@ def install_java() -> JavaInstallation:
     """Install Java where it needs no question (root on Debian or Ubuntu), else InstallationError with the command."""
     if shutil.which("apt-get") is None or not _is_root():
         raise InstallationError("Spark needs Java 17 or 21.", hint=f"Install it: {install_command()}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     print("Installing Java for Spark ...", file=sys.stderr, flush=True)
-    _quietly(["apt-get", "update"], environment)
+    _quietly(["apt-get", "update"])
     packages = [f"openjdk-{major}-jre-headless" for major in SUPPORTED]
-    known = [
-        name for name in packages if subprocess.run(["apt-cache", "show", name], capture_output=True).returncode == 0
-    ]  # noqa: S603, S607, E501
+    known = [name for name in packages if _run(["apt-cache", "show", name]).returncode == 0]
     if not known:
         raise InstallationError(
             f"none of the packages {', '.join(packages)} is in this system's package index.",
             hint="Install a Java 17 or 21 runtime and set JAVA_HOME to its folder.",
         )
-    _quietly(["apt-get", "install", "-y", "--no-install-recommends", known[0]], environment)
+    _quietly(["apt-get", "install", "-y", "--no-install-recommends", known[0]])
     return find_java()
 
 
@@ -154,21 +152,26 @@ def _places() -> Iterator[Path]:
 
 def _settings(executable: Path) -> dict[str, str]:
     try:
-        shown = subprocess.run(  # noqa: S603
-            [str(executable), "-XshowSettings:properties", "-version"], capture_output=True, text=True, timeout=60
-        )
+        shown = _run([str(executable), "-XshowSettings:properties", "-version"]).stderr
     except (OSError, subprocess.SubprocessError):
         return {}
-    return dict(re.findall(r"^\s*(java\.(?:home|version)) = (.+?)\s*$", shown.stderr, re.MULTILINE))
+    return dict(re.findall(r"^\s*(java\.(?:home|version)) = (.+?)\s*$", shown, re.MULTILINE))
 
 
-def _quietly(command: list[str], environment: dict[str, str]) -> None:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603
+def _quietly(command: list[str]) -> None:
+    done = _run(command)
     if done.returncode != 0:
         last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
         raise InstallationError(
             f"Java could not be installed: '{' '.join(command)}' failed: {last}", hint=f"Try: {install_command()}"
         )
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(  # noqa: S603
+        command, env=environment, check=False, capture_output=True, text=True, errors="replace", timeout=_SECONDS
+    )
 
 
 def _is_root() -> bool:

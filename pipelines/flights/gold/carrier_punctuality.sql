@@ -20,7 +20,7 @@ COMMENT 'On-time arrivals and delays by carrier and month'
 AS SELECT
   carrier,
   max(carrier_name) AS carrier_name,
-  cast(trunc(flight_date, 'MONTH') AS DATE) AS month,
+  trunc(flight_date, 'MONTH') AS month,
   count(*) AS scheduled,
   count_if(is_cancelled) AS cancelled,
   count(arrival_delay) AS arrived,

@@ -39,7 +39,7 @@ CREATE MATERIALIZED VIEW silver.flights (
 )
 COMMENT 'One row per scheduled departure from New York, typed; cancelled flights are kept and marked.'
 AS SELECT
-  concat_ws('-', flight_date, concat(carrier, flight), origin) AS flight_id,
+  concat(cast(flight_date AS STRING), '-', carrier, flight, '-', origin) AS flight_id,
   flight_date,
   scheduled_hour_at,
   timestampadd(MINUTE, scheduled_departure % 100, scheduled_hour_at) AS scheduled_departure_at,

@@ -1,0 +1,105 @@
+"""Reading Spark's analysed plans through py4j: the few calls that the other modules here are made of.
+
+Every py4j call costs some 40 µs, so attributes are fetched as one joined string a node, and nothing below a persistent
+view is visited: such a view stands for a dataset of the project. Node names are Spark's class names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from py4j.java_gateway import JavaClass
+from pyspark.sql import DataFrame
+
+from lakehouse.names import TableName
+
+_SEPARATOR = "\x1e"  # ASCII record separator: not in any column name a person types
+
+CONSTANT_LEAVES = frozenset(
+    {"LocalRelation", "OneRowRelation", "Range", "CTERelationRef", "UnionLoopRef", "EmptyRelation"}
+)
+"""Plan leaves that hold no rows of their own from outside the query."""
+
+_IN_MEMORY_RDDS = frozenset({"ParallelCollectionRDD", "EmptyRDD"})
+
+
+class Attribute(NamedTuple):
+    """A column of a plan node. `text` is Spark's `name#id` notation, equal for the same column of the same name."""
+
+    name: str
+    id: int
+    text: str
+
+
+def analysed_plan(frame: DataFrame) -> Any:
+    """The frame's analysed logical plan (a JVM object)."""
+    return frame._jdf.queryExecution().analyzed()
+
+
+def elements(sequence: Any) -> list[Any]:
+    """The elements of a Scala Seq."""
+    return [sequence.apply(index) for index in range(sequence.size())]
+
+
+def texts(sequence: Any) -> list[str]:
+    """The elements of a Scala collection, each as its string, in one call."""
+    joined = str(sequence.mkString("", _SEPARATOR, _SEPARATOR))
+    return joined.split(_SEPARATOR)[:-1]
+
+
+def attributes(sequence: Any) -> list[Attribute]:
+    """A Scala collection of attributes; their text is `name#id`, with a suffix that tells of the type."""
+    found = []
+    for text in texts(sequence):
+        name, _, number = text.rpartition("#")
+        found.append(Attribute(name, int("".join(_leading_digits(number))), text))
+    return found
+
+
+def has_pattern(plan: Any, name: str) -> bool:
+    """Whether the plan or expression, subqueries included, holds a node of the TreePattern `name`."""
+    pattern = JavaClass("org.apache.spark.sql.catalyst.trees.TreePattern", plan._gateway_client)
+    return bool(plan.containsPattern(getattr(pattern, name)()))
+
+
+def dataset_of(view: Any) -> TableName | None:
+    """The dataset that a `View` node stands for; None for a temporary view, which is only a name for its plan."""
+    if view.isTempView():
+        return None
+    identifier = view.desc().identifier()
+    return TableName(str(identifier.database().get()).lower(), str(identifier.table()).lower())
+
+
+def nodes(plan: Any) -> Iterator[tuple[str, Any]]:
+    """Every node with its name, top down, through subqueries, but not below the project's persistent views."""
+    with_subqueries = has_pattern(plan, "PLAN_EXPRESSION")
+    open_nodes = [plan]
+    while open_nodes:
+        node = open_nodes.pop()
+        name = str(node.nodeName())
+        yield name, node
+        if name == "View" and dataset_of(node) is not None:
+            continue
+        open_nodes += elements(node.children())
+        if with_subqueries:
+            open_nodes += elements(node.subqueries())
+
+
+def holds_local_rows(logical_rdd: Any) -> bool:
+    """Whether a `LogicalRDD` leaf carries rows made in Python (`createDataFrame`), not read from anywhere."""
+    open_rdds = [logical_rdd.rdd()]
+    while open_rdds:
+        rdd = open_rdds.pop()
+        parents = [dependency.rdd() for dependency in elements(rdd.dependencies())]
+        if not parents and str(rdd.getClass().getSimpleName()) not in _IN_MEMORY_RDDS:
+            return False
+        open_rdds += parents
+    return True
+
+
+def _leading_digits(text: str) -> Iterator[str]:
+    for character in text:
+        if not character.isdigit():
+            return
+        yield character

@@ -1,0 +1,174 @@
+"""What a query reads, and whether reading the same again gives the same: asked from its analysed plan.
+
+The datasets of a project stand in the session as persistent views; a read that does not go through one of them is
+undeclared, and no one can say when its rows change. Rows that a query function fetched itself (`collect()` and
+`createDataFrame`) have lost their origin and cannot be found here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from lakehouse.analysis.catalyst import (
+    CONSTANT_LEAVES,
+    analysed_plan,
+    dataset_of,
+    elements,
+    has_pattern,
+    holds_local_rows,
+    nodes,
+    texts,
+)
+from lakehouse.names import TableName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndeclaredRead:
+    """Rows that come from outside the project's datasets.
+
+    `format` is Spark's name of the source (`CSV`, `Delta`, `jdbc`, or the plan node's name where there is none),
+    `table` the catalog table read by name, `paths` the root paths and `files` the data files where it reads files.
+    """
+
+    format: str
+    table: str | None = None
+    paths: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([self.format, self.table or ", ".join(self.paths)]).strip()
+
+
+class Variation(str, Enum):
+    """Why an expression may give another value for the same rows."""
+
+    RANDOM = "random"  # rand(), uuid(), TABLESAMPLE
+    CLOCK = "clock"  # current_timestamp(), current_date()
+    SESSION = "session"  # current_user(), current_schema()
+    ORDER = "order"  # first(), collect_list(), monotonically_increasing_id(): order or layout of rows
+    FUNCTION = "function"  # a user's function declared nondeterministic, or one that Spark does not explain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Nondeterminism:
+    """An expression whose value the inputs alone do not decide. `expression` is the function's name."""
+
+    expression: str
+    variation: Variation
+
+
+_VARIATIONS = {
+    **dict.fromkeys(("Rand", "Randn", "Uuid", "Shuffle", "Uniform", "RandStr", "Sample"), Variation.RANDOM),
+    **dict.fromkeys(("CurrentTimestamp", "CurrentDate", "CurrentTime", "Now", "LocalTimestamp"), Variation.CLOCK),
+    **dict.fromkeys(("CurrentUser", "CurrentDatabase", "CurrentCatalog", "CurrentTimeZone"), Variation.SESSION),
+    **dict.fromkeys(
+        (
+            "First",
+            "Last",
+            "CollectList",
+            "CollectSet",
+            "ListAgg",
+            "MonotonicallyIncreasingID",
+            "SparkPartitionID",
+            "InputFileName",
+            "InputFileBlockStart",
+            "InputFileBlockLength",
+        ),
+        Variation.ORDER,
+    ),
+}
+
+
+def tables_read(frame: DataFrame) -> tuple[TableName, ...]:
+    """The project's datasets that the frame reads, sorted: in FROM, subqueries, common table expressions, and
+    through temporary views."""
+    views = [dataset_of(node) for name, node in nodes(analysed_plan(frame)) if name == "View"]
+    return tuple(sorted({view for view in views if view is not None}))
+
+
+def temporary_views_read(frame: DataFrame) -> tuple[str, ...]:
+    """The temporary views that the frame reads, directly or through one another: lower-case names, sorted."""
+    views = [node for name, node in nodes(analysed_plan(frame)) if name == "View" and node.isTempView()]
+    return tuple(sorted({str(view.desc().identifier().table()).lower() for view in views}))
+
+
+def undeclared_reads(frame: DataFrame) -> tuple[UndeclaredRead, ...]:
+    """What the frame reads besides datasets of the project; rows made in Python, ranges and literals are no reads."""
+    found = []
+    for name, node in nodes(analysed_plan(frame)):
+        if name in CONSTANT_LEAVES or name == "View" or node.children().size():
+            continue
+        if name == "LogicalRDD" and holds_local_rows(node):
+            continue
+        found.append(_undeclared_read(name, node))
+    return tuple(dict.fromkeys(found))
+
+
+def nondeterminism(frame: DataFrame) -> tuple[Nondeterminism, ...]:
+    """The expressions of the frame whose value the rows it reads do not decide, sorted by name."""
+    plan = analysed_plan(frame)
+    with_clock = has_pattern(plan, "CURRENT_LIKE")
+    found: set[Nondeterminism] = set()
+    for name, node in nodes(plan):
+        if name == "Sample":
+            found.add(Nondeterminism(expression="sample", variation=Variation.RANDOM))
+        if name == "View" or (not with_clock and node.deterministic()):
+            continue
+        for expression in elements(node.expressions()):
+            found |= _varying_parts(expression, with_clock=with_clock)
+    return tuple(sorted(found))
+
+
+def is_deterministic(frame: DataFrame) -> bool:
+    """Whether the same input rows always give the same output rows, as far as Spark and this module know."""
+    return not nondeterminism(frame)
+
+
+def _undeclared_read(name: str, node: Any) -> UndeclaredRead:
+    if name == "DataSourceV2Relation":
+        return UndeclaredRead(format=str(node.table().name()))
+    if name != "LogicalRelation":
+        return UndeclaredRead(format=name)
+    relation = node.relation()
+    catalog_table = node.catalogTable()
+    table = str(catalog_table.get().identifier().unquotedString()) if catalog_table.isDefined() else None
+    if "HadoopFsRelation" not in str(relation.getClass().getName()) and not _is_delta(relation):
+        return UndeclaredRead(format=str(relation.getClass().getSimpleName()), table=table)
+    location = relation.location()
+    return UndeclaredRead(
+        format=str(relation.fileFormat().toString()),
+        table=table,
+        paths=tuple(texts(location.rootPaths())),
+        files=tuple(sorted(str(file) for file in location.inputFiles())),
+    )
+
+
+def _is_delta(relation: Any) -> bool:
+    # Delta reads files through an anonymous subclass of HadoopFsRelation.
+    return str(relation.getClass().getName()).startswith("org.apache.spark.sql.delta.DeltaLog$")
+
+
+def _varying_parts(expression: Any, *, with_clock: bool) -> set[Nondeterminism]:
+    """The smallest parts of the expression that vary; the plan of a subquery is a node of its own elsewhere."""
+    if expression.deterministic() and not (with_clock and has_pattern(expression, "CURRENT_LIKE")):
+        return set()
+    below: set[Nondeterminism] = set()
+    for child in elements(expression.children()):
+        below |= _varying_parts(child, with_clock=with_clock)
+    name = str(expression.nodeName())
+    if name not in _VARIATIONS and (below or has_pattern(expression, "PLAN_EXPRESSION")):
+        return below
+    variation = _VARIATIONS.get(name, Variation.FUNCTION)
+    return below | {Nondeterminism(expression=_function_name(name, expression), variation=variation)}
+
+
+def _function_name(node_name: str, expression: Any) -> str:
+    if node_name in {"PythonUDF", "PythonUDAF"}:
+        return str(expression.name())
+    if node_name == "ScalaUDF":
+        return str(expression.udfName().get()) if expression.udfName().isDefined() else "udf"
+    return str(expression.prettyName())

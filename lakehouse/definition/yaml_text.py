@@ -1,0 +1,149 @@
+"""YAML text becomes plain values with lines: the only module that knows PyYAML.
+
+Plain scalars follow YAML 1.2, so `on`, `no` and `12:30` are text. Under the keys of `TEXT_MAPPINGS` every scalar stays
+the text that was written (`version: 1.10` does not lose its zero). Anchors and merge keys (`<<`) work.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+from lakehouse.definition.document import Document, Path
+from lakehouse.errors import DefinitionError, DuplicateName, InvalidValue, SourceLocation
+
+TEXT_MAPPINGS = frozenset({"configuration", "options", "properties", "table_properties", "spark_conf"})
+
+# PyYAML without the C extension is the same, only slower.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_CONSTANTS = {"": None, "~": None, "null": None, "true": True, "false": False}
+
+Expand = Callable[[str, Path, SourceLocation], str]
+
+
+def read_yaml(
+    text: str, file: str, *, expand: Expand | None = None
+) -> tuple[tuple[Document, ...], tuple[DefinitionError, ...]]:
+    """Every document of a YAML text that is not empty, and what is wrong with the others.
+
+    `expand` gets each scalar's text, its path, and where it begins; what it returns stands in its place, and the
+    problems it raises are collected.
+    """
+    loader = _Loader(text)
+    documents: list[Document] = []
+    problems: list[DefinitionError] = []
+    try:
+        while loader.check_node():
+            reading = _Reading(file, expand)
+            node = loader.get_node()
+            value = reading.value(node, (), as_text=False)
+            problems.extend(reading.problems)
+            if value is not None and not reading.problems:
+                documents.append(
+                    Document(
+                        value=value,
+                        file=file,
+                        line=node.start_mark.line + 1,
+                        lines=reading.lines,
+                        text_lines=reading.text_lines,
+                    )
+                )
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        problems.append(InvalidValue(f"this is not YAML: {what}.", where=SourceLocation(file, mark.line + 1)))
+    except yaml.YAMLError as error:  # characters that YAML forbids
+        problems.append(InvalidValue(f"this is not YAML: {error}.", where=SourceLocation(file, 1)))
+    finally:
+        loader.dispose()
+    return tuple(documents), tuple(problems)
+
+
+class _Reading:
+    """One document on its way from nodes to values."""
+
+    def __init__(self, file: str, expand: Expand | None) -> None:
+        self.file, self.expand = file, expand
+        self.lines: dict[Path, int] = {}
+        self.text_lines: dict[Path, int] = {}
+        self.problems: list[DefinitionError] = []
+        self._open: set[int] = set()
+
+    def value(self, node: Any, path: Path, *, as_text: bool) -> Any:
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path, as_text=as_text)
+        if id(node) in self._open:
+            self.problems.append(InvalidValue("an alias refers to what it is part of.", where=self._where(node)))
+            return None
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, path)
+            items = []
+            for index, item in enumerate(node.value):
+                self.lines[(*path, index)] = item.start_mark.line + 1
+                items.append(self.value(item, (*path, index), as_text=False))
+            return items
+        finally:
+            self._open.discard(id(node))
+
+    def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
+        as_text = bool(path) and path[-1] in TEXT_MAPPINGS
+        result: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            where = self._where(key_node)
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.problems.append(InvalidValue("a key must be plain text.", where=where))
+            elif key_node.tag == "tag:yaml.org,2002:merge":
+                merged |= self._merged(value_node, path)
+            elif key_node.value in result:
+                first = SourceLocation(self.file, self.lines[(*path, key_node.value)])
+                self.problems.append(DuplicateName(key_node.value, first=first, where=where))
+            else:
+                self.lines[(*path, key_node.value)] = where.line
+                result[key_node.value] = self.value(value_node, (*path, key_node.value), as_text=as_text)
+        return {**merged, **result} if merged else result
+
+    def _merged(self, node: Any, path: Path) -> dict[str, Any]:
+        sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        result: dict[str, Any] = {}
+        for source in sources:
+            if isinstance(source, yaml.MappingNode):
+                result = {**self.value(source, path, as_text=False), **result}
+            else:
+                self.problems.append(InvalidValue("'<<' merges mappings only.", where=self._where(source)))
+        return result
+
+    def _scalar(self, node: Any, path: Path, *, as_text: bool) -> Any:
+        block = node.style in ("|", ">")
+        where = SourceLocation(self.file, node.start_mark.line + (2 if block else 1))
+        self.text_lines[path] = where.line
+        text: str = node.value
+        if self.expand is not None and "${" in text:
+            try:
+                text = self.expand(text, path, where)
+            except DefinitionError as problem:
+                self.problems.append(problem)
+        typed = node.style is None and (text != node.value or node.tag != "tag:yaml.org,2002:str")
+        value = _resolved(text) if typed else text
+        if not as_text or value is None:
+            return value
+        return text.lower() if isinstance(value, bool) else text
+
+    def _where(self, node: Any) -> SourceLocation:
+        return SourceLocation(self.file, node.start_mark.line + 1)
+
+
+def _resolved(text: str) -> Any:
+    """A plain scalar's value by the core schema of YAML 1.2."""
+    if text.lower() in _CONSTANTS:
+        return _CONSTANTS[text.lower()]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text

@@ -1,0 +1,16 @@
+"""Where a project's tables lie."""
+
+from __future__ import annotations
+
+from lakehouse.definition.dataset import ExternalTable
+from lakehouse.definition.project import Project
+from lakehouse.names import TableName
+
+
+def locate(project: Project, name: TableName) -> str:
+    """The absolute folder or URI of a declared table: `<warehouse>/<schema>/<table>`, or where an external one is
+    declared to be."""
+    dataset = project.by_name.get(name)
+    if isinstance(dataset, ExternalTable):
+        return dataset.path if "://" in dataset.path else str((project.spec.root / dataset.path).resolve())
+    return f"{project.spec.warehouse}/{name.schema}/{name.name}"

@@ -1,0 +1,57 @@
+"""A loaded project with its warehouse, and a Spark session that starts when something really needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakehouse.definition.dataset import StreamingTable
+from lakehouse.definition.loading import load_project
+from lakehouse.definition.project import Project, ProjectSpec
+from lakehouse.definition.specification import load_specification
+from lakehouse.names import TableName
+from lakehouse.plan.load_plan import SourceFile
+from lakehouse.run.delta_warehouse import DeltaWarehouse
+from lakehouse.run.location import locate
+from lakehouse.storage.source_files import list_source_files
+
+if TYPE_CHECKING:  # importing it imports pyspark
+    from pyspark.sql import SparkSession
+
+    from lakehouse.run.spark_side import SparkSide
+
+
+class Workspace:
+    """One project, opened. Loading it raises DefinitionError; nothing is started or written."""
+
+    def __init__(self, root: Path, *, target: str | None = None, variables: Mapping[str, str] | None = None) -> None:
+        self._spec: ProjectSpec = load_specification(root, target=target, variables=variables or {})
+        self.project: Project = load_project(self._spec, open_session=self._session_for_definitions)
+        self.warehouse = DeltaWarehouse(self._spec)
+
+    @cached_property
+    def spark(self) -> SparkSide:
+        """The part that needs Spark; the session itself starts at its first use."""
+        from lakehouse.run.spark_side import SparkSide  # noqa: PLC0415  imports pyspark: 0.3 s that `ls` need not pay
+
+        return SparkSide(self._spec)
+
+    def locate(self, name: TableName) -> str:
+        """Where a declared table lies."""
+        return locate(self.project, name)
+
+    def list_files(self, dataset: StreamingTable) -> tuple[SourceFile, ...]:
+        """The files that are there for a streaming table, flow by flow, sorted by path."""
+        return tuple(
+            file for flow in dataset.flows for file in list_source_files(flow.name, flow.source.files, self._spec.root)
+        )
+
+    def close(self) -> None:
+        """Ends the session if one was started."""
+        if "spark" in self.__dict__:
+            self.spark.close()
+
+    def _session_for_definitions(self) -> SparkSession:
+        return self.spark.session()

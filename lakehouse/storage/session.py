@@ -1,0 +1,233 @@
+"""The Spark session: taken from the Spark that runs already, or started here, quickly and quietly."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pyspark import SparkConf, SparkContext
+from pyspark.logger import PySparkLogger
+from pyspark.sql import SparkSession
+
+from lakehouse.errors import InstallationError
+from lakehouse.storage import session_profile as profile
+from lakehouse.storage.class_archive import ArchiveState, ClassArchive, discard, is_mapped, open_archive
+from lakehouse.storage.jars import DeltaJars, delta_jars, spark_home
+from lakehouse.storage.java import JavaInstallation, find_java
+from lakehouse.storage.session_jvm import VirtualMachine, add_jars, has_delta, start_machine
+
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+_LOG_SETTINGS = Path(__file__).with_name("session_log4j2.properties")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Started:
+    """What this process started, and therefore ends."""
+
+    session: SparkSession
+    machine: VirtualMachine | None = None  # None under spark-submit: the JVM is another's
+    archive: ClassArchive | None = None
+    scratch: Path | None = None
+
+
+_started: _Started | None = None
+
+
+def open_session(
+    spec_configuration: Mapping[str, str],
+    *,
+    app_name: str,
+    master: str | None = None,
+    expected_seconds: float | None = None,
+) -> SparkSession:
+    """A session with Delta and these settings.
+
+    Reuses the Spark that runs in this process (notebook, spark-submit), with a catalog of its own that leaves the
+    session there alone; else starts one. `master` overrides `spark.master` in the settings; without either a local
+    one is started, with settings for small data where the user gave none. `expected_seconds` is what the work took
+    before. InstallationError if Java, jars or the running Spark do not allow it.
+    """
+    global _started
+    _quieten_python()
+    configuration = {key: value for key, value in spec_configuration.items() if key.startswith("spark.")}
+    if master:
+        configuration["spark.master"] = master
+    context = SparkContext._active_spark_context
+    if context is not None and context._jsc is not None:
+        session = _session_in(context, configuration)
+    elif SparkContext._gateway is not None or "PYSPARK_GATEWAY_PORT" in os.environ:
+        _started = _submitted(configuration, app_name)
+        session = _started.session
+    else:
+        _started = _local(configuration, app_name, expected_seconds)
+        session = _started.session
+    import delta.exceptions  # noqa: F401  Delta's errors become its own classes; registers with a started pyspark
+
+    return session
+
+
+def isolated_session(spark: SparkSession, settings: Mapping[str, str]) -> SparkSession:
+    """Another session on the same Spark with its own catalog, temporary views and settings.
+
+    Unlike `newSession()`, which shares the catalog. Delta's extension comes from the context's configuration.
+    """
+    jvm: Any = spark._jvm
+    initial = jvm.java.util.HashMap()
+    for key, value in settings.items():
+        initial.put(key, value)
+    own = jvm.org.apache.spark.sql.classic.SparkSession(spark.sparkContext._jsc.sc(), initial)
+    return SparkSession(spark.sparkContext, own)
+
+
+def stop_session() -> None:
+    """End the Spark that `open_session` started: its process is gone afterwards, or writes its class archive and
+    ends by itself. Does nothing to a Spark that was there before."""
+    global _started
+    if _started is None:
+        return
+    ended, _started = _started, None
+    ended.session.stop()
+    recording = ended.archive is not None and ended.archive.state is ArchiveState.RECORDED
+    _end(ended.machine, ended.scratch, wait=not recording)
+
+
+def _end(machine: VirtualMachine | None, scratch: Path | None, *, wait: bool) -> None:
+    if machine is not None:
+        machine.end(wait=wait)
+        SparkContext._gateway = None
+        SparkContext._jvm = None
+    if scratch is not None:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _local(given: Mapping[str, str], app_name: str, expected_seconds: float | None) -> _Started:
+    """Start a JVM and Spark in it: all of Spark on this machine, or the driver of a cluster."""
+    home = spark_home()
+    settings = {"spark.master": "local[*]", "spark.app.name": app_name, **profile.installed_defaults(home), **given}
+    java = find_java()
+    jars = delta_jars(settings)
+    scratch = Path(tempfile.mkdtemp(prefix="lakehouse-"))
+    options = shlex.split(settings.get(_JAVA_OPTIONS, ""))
+    if profile.is_local(settings["spark.master"]):
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        memory = profile.driver_memory(profile.granted_memory())
+        settings = {
+            **profile.session_defaults(os.cpu_count() or 1, expected_seconds),
+            "spark.driver.memory": f"{memory >> 20}m",
+            "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+            **settings,
+        }
+        options = profile.java_options(options, _java_options_elsewhere(), expected_seconds)
+    else:
+        settings = _with_distributed(settings, jars)
+    settings[_JAVA_OPTIONS] = profile.join_options(profile.with_quiet_log(options, _LOG_SETTINGS))
+    settings = _with_class_path(profile.with_delta(settings), jars)
+    machine: VirtualMachine | None = None
+    try:
+        machine, archive = _machine(settings, java, home)
+        session = _new_context(machine.gateway, settings)
+    except BaseException:
+        _end(machine, scratch, wait=True)
+        raise
+    return _Started(session=session, machine=machine, archive=archive, scratch=scratch)
+
+
+def _machine(settings: Mapping[str, str], java: JavaInstallation, home: Path) -> tuple[VirtualMachine, ClassArchive]:
+    """The JVM, with its class archive if the archive is good for it, without if not."""
+    options = shlex.split(settings.get(_JAVA_OPTIONS, ""))
+    large = profile.memory_bytes(settings.get("spark.driver.memory", "1g")) >= profile.LARGE_HEAP
+    archive = open_archive(
+        java,
+        profile.class_path(settings, home),
+        [*options, *_java_options_elsewhere(), *(["-Xlarge"] if large else [])],
+    )
+    try:
+        machine = start_machine(_with_options(settings, options, archive), java, archive.inherited)
+    except InstallationError:
+        if archive.state is ArchiveState.OFF:
+            raise
+        discard(archive)
+        archive = replace(archive, state=ArchiveState.OFF, reason="the JVM did not start with it", options=())
+        return start_machine(_with_options(settings, options, archive), java, ()), archive
+    finally:
+        archive.release()
+    if archive.state is ArchiveState.USED and is_mapped(archive, machine.process_id) is False:
+        discard(archive)
+    return machine, archive
+
+
+def _submitted(given: Mapping[str, str], app_name: str) -> _Started:
+    """A context in the JVM that spark-submit started; what was given to spark-submit counts like a user's setting."""
+    SparkContext._ensure_initialized()
+    gateway: Any = SparkContext._gateway
+    settings = {"spark.app.name": app_name, **dict(SparkConf(_jvm=gateway.jvm).getAll()), **given}
+    if profile.is_local(settings.setdefault("spark.master", "local[*]")):
+        settings = {**profile.session_defaults(os.cpu_count() or 1, None), **settings}
+    if not has_delta(gateway.jvm):
+        jars = delta_jars(settings)
+        add_jars(gateway.jvm, jars.files)
+        settings = _with_distributed(settings, jars)
+    return _Started(session=_new_context(gateway, profile.with_delta(settings)))
+
+
+def _session_in(context: SparkContext, given: Mapping[str, str]) -> SparkSession:
+    """A session of its own in a running context, which learns Delta if it does not know it."""
+    running: Any = context._jsc.sc()
+    jvm = SparkContext._jvm
+    if not has_delta(jvm):
+        jars = delta_jars(given)
+        add_jars(jvm, jars.files)
+        for jar in jars.files:
+            context._jsc.addJar(str(jar))
+    known = dict(context.getConf().getAll())
+    settings = profile.with_delta({**known, **given})
+    extensions = "spark.sql.extensions"  # read from the context whenever a session is made
+    running.conf().set(extensions, settings[extensions])
+    return isolated_session(
+        SparkSession(context), {key: value for key, value in settings.items() if known.get(key) != value}
+    )
+
+
+def _new_context(gateway: Any, settings: Mapping[str, str]) -> SparkSession:
+    conf = SparkConf(_jvm=gateway.jvm)
+    for key, value in settings.items():
+        conf.set(key, value)
+    return SparkSession(SparkContext(conf=conf, gateway=gateway))
+
+
+def _with_options(settings: Mapping[str, str], options: Sequence[str], archive: ClassArchive) -> dict[str, str]:
+    return {**settings, _JAVA_OPTIONS: profile.join_options([*options, *archive.options])}
+
+
+def _with_class_path(settings: Mapping[str, str], jars: DeltaJars) -> dict[str, str]:
+    """Delta on the JVM's own class path: a class archive holds only classes from there."""
+    path = settings.get("spark.driver.extraClassPath", "")
+    for jar in jars.files:
+        path = profile.appended(path, str(jar), os.pathsep)
+    return {**settings, **({"spark.driver.extraClassPath": path} if path else {})}
+
+
+def _with_distributed(settings: Mapping[str, str], jars: DeltaJars) -> dict[str, str]:
+    """Delta sent to the workers of a cluster."""
+    listed = settings.get("spark.jars", "")
+    for jar in jars.files:
+        listed = profile.appended(listed, str(jar), ",")
+    return {**settings, **({"spark.jars": listed} if listed else {})}
+
+
+def _java_options_elsewhere() -> list[str]:
+    return shlex.split(" ".join(os.environ.get(name, "") for name in ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")))
+
+
+def _quieten_python() -> None:
+    """pyspark logs every failed query as JSON on the terminal; the exception says it all."""
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)

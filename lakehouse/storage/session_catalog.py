@@ -1,0 +1,92 @@
+"""Datasets under their names in a Spark session, each pinned to one version.
+
+A table is registered twice: raw, in a schema of its own that users do not name, and as a view `schema.name` over
+`… VERSION AS OF n`. The view is the only pinning form Spark offers that survives later commits. A dataset that is
+not built yet is a view without rows, so that queries over it can be analysed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse.names import TableName
+
+_RAW_SCHEMA_PREFIX = "lakehouse_raw_"
+
+
+class SessionCatalog:
+    """The names a session can read. Safe to use from several threads."""
+
+    def __init__(self, session: SparkSession, default_schema: str) -> None:
+        self.session = session
+        self._default_schema = default_schema
+        self._pinned: dict[TableName, tuple[str, int]] = {}
+        self._raw: dict[TableName, str] = {}
+        self._schemas: set[str] = set()
+        self._lock = threading.RLock()
+        self._schema(default_schema)
+        session.sql(f"USE `{default_schema}`")
+
+    def pin(self, name: TableName, location: str, version: int) -> None:
+        """Makes `name` read the Delta table at `location` as it was at `version`."""
+        with self._lock:
+            if self._pinned.get(name) == (location, version):
+                return
+            raw = self._raw_table(name, location)
+            self._schema(name.schema)
+            self.session.sql(f"CREATE OR REPLACE VIEW {name.quoted} AS SELECT * FROM {raw} VERSION AS OF {version}")
+            self._pinned[name] = (location, version)
+
+    def declare(self, name: TableName, empty_query: str) -> None:
+        """Makes `name` known with the columns of `empty_query`, a SELECT that returns no rows."""
+        with self._lock:
+            self._schema(name.schema)
+            self.session.sql(f"CREATE OR REPLACE VIEW {name.quoted} AS {empty_query}")
+            self._pinned.pop(name, None)
+
+    def define_temporary(self, name: str, frame: DataFrame) -> None:
+        """Makes the query behind `frame` known under a name without schema, in this session only."""
+        with self._lock:
+            frame.createOrReplaceTempView(f"`{name}`")
+
+    def configured(self, settings: Mapping[str, str]) -> SessionCatalog:
+        """The same tables in a session with these settings; this catalog itself if there are none. Temporary views
+        are not shared."""
+        if not settings:
+            return self
+        session = self.session.newSession()
+        for key, value in {**_runtime_settings(self.session), **settings}.items():
+            session.conf.set(key, value)
+        sibling = SessionCatalog(session, self._default_schema)
+        sibling._pinned, sibling._raw, sibling._lock = self._pinned, self._raw, self._lock
+        return sibling
+
+    def forget(self, name: TableName) -> None:
+        """Removes `name` if it is there."""
+        with self._lock:
+            self.session.sql(f"DROP VIEW IF EXISTS {name.quoted}")
+            self._pinned.pop(name, None)
+
+    def _raw_table(self, name: TableName, location: str) -> str:
+        schema = f"{_RAW_SCHEMA_PREFIX}{name.schema}"
+        raw = f"`{schema}`.`{name.name}`"
+        if self._raw.get(name) != location:
+            self._schema(schema)
+            self.session.sql(f"DROP TABLE IF EXISTS {raw}")
+            quoted = location.replace("\\", "\\\\").replace("'", "\\'")
+            self.session.sql(f"CREATE TABLE {raw} USING delta LOCATION '{quoted}'")
+            self._raw[name] = location
+        return raw
+
+    def _schema(self, schema: str) -> None:
+        if schema not in self._schemas:
+            self.session.sql(f"CREATE SCHEMA IF NOT EXISTS `{schema}`")
+            self._schemas.add(schema)
+
+
+def _runtime_settings(session: SparkSession) -> dict[str, str]:
+    # newSession() starts from the context's settings; what this session was given at run time must come along.
+    return {key: value for key, value in session.conf.getAll.items() if session.conf.isModifiable(key)}
