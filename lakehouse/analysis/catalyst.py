@@ -44,8 +44,8 @@ def elements(sequence: Any) -> list[Any]:
 
 def texts(sequence: Any) -> list[str]:
     """The elements of a Scala collection, each as its string, in one call."""
-    joined = str(sequence.mkString("", _SEPARATOR, _SEPARATOR))
-    return joined.split(_SEPARATOR)[:-1]
+    joined = str(sequence.mkString(_SEPARATOR))
+    return joined.split(_SEPARATOR) if joined else []
 
 
 def attributes(sequence: Any) -> list[Attribute]:

@@ -75,7 +75,7 @@ Row = list[tuple[int, Sources]]  # a node's output columns in order: attribute i
 
 _SAME_COLUMNS = frozenset(
     {
-        *("SubqueryAlias", "View", "ResolvedHint", "CollectMetrics", "EventTimeWatermark", "Sample"),
+        *("SubqueryAlias", "PipeOperator", "View", "ResolvedHint", "CollectMetrics", "EventTimeWatermark", "Sample"),
         *("Repartition", "RepartitionByExpression", "RebalancePartitions"),
         *("Filter", "Sort", "Deduplicate", "Distinct", "GlobalLimit", "LocalLimit", "Offset", "Tail"),
     }
@@ -155,7 +155,7 @@ class _Trace:
                 return self._lateral_join(node, known, children[0])
             case "Union":
                 return _positional(children)
-            case "Intersect" | "Except":
+            case "Intersect" | "Intersect All" | "Except" | "Except All":
                 self.conditions |= _as_conditions(sources for row in children for _, sources in row)
                 return children[0]
             case "Generate":

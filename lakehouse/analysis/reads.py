@@ -61,17 +61,14 @@ class Nondeterminism:
     variation: Variation
 
 
+_DELTA = "org.apache.spark.sql.delta."
+
 _VARIATIONS = {
     **dict.fromkeys(("Rand", "Randn", "Uuid", "Shuffle", "Uniform", "RandStr", "Sample"), Variation.RANDOM),
     **dict.fromkeys(("CurrentTimestamp", "CurrentDate", "CurrentTime", "Now", "LocalTimestamp"), Variation.CLOCK),
     **dict.fromkeys(("CurrentUser", "CurrentDatabase", "CurrentCatalog", "CurrentTimeZone"), Variation.SESSION),
     **dict.fromkeys(
         (
-            "First",
-            "Last",
-            "CollectList",
-            "CollectSet",
-            "ListAgg",
             "MonotonicallyIncreasingID",
             "SparkPartitionID",
             "InputFileName",
@@ -81,6 +78,10 @@ _VARIATIONS = {
         Variation.ORDER,
     ),
 }
+
+
+_ORDERED_AGGREGATES = frozenset({"First", "Last", "AnyValue", "CollectList", "CollectSet", "ListAgg"})
+"""Aggregates that Spark calls deterministic although the order of rows decides their value."""
 
 
 def tables_read(frame: DataFrame) -> tuple[TableName, ...]:
@@ -116,6 +117,8 @@ def nondeterminism(frame: DataFrame) -> tuple[Nondeterminism, ...]:
     for name, node in nodes(plan):
         if name == "Sample":
             found.add(Nondeterminism(expression="sample", variation=Variation.RANDOM))
+        if name == "Aggregate":
+            found |= _ordered_aggregates(elements(node.aggregateExpressions()))
         if name == "View" or (not with_clock and node.deterministic()):
             continue
         for expression in elements(node.expressions()):
@@ -136,20 +139,19 @@ def _undeclared_read(name: str, node: Any) -> UndeclaredRead:
     relation = node.relation()
     catalog_table = node.catalogTable()
     table = str(catalog_table.get().identifier().unquotedString()) if catalog_table.isDefined() else None
-    if "HadoopFsRelation" not in str(relation.getClass().getName()) and not _is_delta(relation):
-        return UndeclaredRead(format=str(relation.getClass().getSimpleName()), table=table)
-    location = relation.location()
+    relation_class = str(relation.getClass().getName())
+    # Delta reads files through an anonymous subclass of HadoopFsRelation.
+    if not relation_class.endswith(".HadoopFsRelation") and not relation_class.startswith(f"{_DELTA}DeltaLog$"):
+        return UndeclaredRead(format=relation_class.rpartition(".")[2], table=table)
+    location, file_format = relation.location(), relation.fileFormat()
+    # Delta's own file format calls itself Parquet, which its data files are.
+    is_delta = str(file_format.getClass().getName()).startswith(_DELTA)
     return UndeclaredRead(
-        format=str(relation.fileFormat().toString()),
+        format="Delta" if is_delta else str(file_format.toString()),
         table=table,
         paths=tuple(texts(location.rootPaths())),
         files=tuple(sorted(str(file) for file in location.inputFiles())),
     )
-
-
-def _is_delta(relation: Any) -> bool:
-    # Delta reads files through an anonymous subclass of HadoopFsRelation.
-    return str(relation.getClass().getName()).startswith("org.apache.spark.sql.delta.DeltaLog$")
 
 
 def _varying_parts(expression: Any, *, with_clock: bool) -> set[Nondeterminism]:
@@ -159,16 +161,30 @@ def _varying_parts(expression: Any, *, with_clock: bool) -> set[Nondeterminism]:
     below: set[Nondeterminism] = set()
     for child in elements(expression.children()):
         below |= _varying_parts(child, with_clock=with_clock)
-    name = str(expression.nodeName())
+    name = str(expression.getClass().getSimpleName())
     if name not in _VARIATIONS and (below or has_pattern(expression, "PLAN_EXPRESSION")):
         return below
     variation = _VARIATIONS.get(name, Variation.FUNCTION)
     return below | {Nondeterminism(expression=_function_name(name, expression), variation=variation)}
 
 
-def _function_name(node_name: str, expression: Any) -> str:
-    if node_name in {"PythonUDF", "PythonUDAF"}:
+def _ordered_aggregates(expressions: list[Any]) -> set[Nondeterminism]:
+    found: set[Nondeterminism] = set()
+    for expression in expressions:
+        if not has_pattern(expression, "AGGREGATE_EXPRESSION"):
+            continue
+        if str(expression.nodeName()) != "AggregateExpression":
+            found |= _ordered_aggregates(elements(expression.children()))
+            continue
+        function = expression.aggregateFunction()
+        if str(function.getClass().getSimpleName()) in _ORDERED_AGGREGATES:
+            found.add(Nondeterminism(expression=str(function.prettyName()), variation=Variation.ORDER))
+    return found
+
+
+def _function_name(class_name: str, expression: Any) -> str:
+    if class_name in {"PythonUDF", "PythonUDAF"}:
         return str(expression.name())
-    if node_name == "ScalaUDF":
+    if class_name == "ScalaUDF":
         return str(expression.udfName().get()) if expression.udfName().isDefined() else "udf"
     return str(expression.prettyName())

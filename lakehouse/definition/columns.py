@@ -8,10 +8,11 @@ from typing import Any
 from lakehouse.definition.dataset import Column
 from lakehouse.definition.document import Document
 from lakehouse.definition.document import Path as DocumentPath
-from lakehouse.definition.sql_text import Token, significant, string_value, tokenize
+from lakehouse.definition.sql_text import Token, significant, string_value, tokenize, unquoted
 from lakehouse.errors import DuplicateName, InvalidValue, SourceLocation, UnknownKey
 
 _KEYS = ("name", "type", "comment", "nullable")
+_NO_TYPE = ("COMMENT", "CONSTRAINT", "DEFAULT", "GENERATED", "MASK", "NOT", "PRIMARY")
 
 
 def read_columns(document: Document, value: Any) -> tuple[Column, ...]:
@@ -63,9 +64,7 @@ def parse_column(tokens: Sequence[Token], text: str, where: SourceLocation) -> C
         del rest[-2:]
     if rest and rest[0].text == ":":
         del rest[0]
-    if any(token.is_word("COMMENT", "GENERATED", "DEFAULT", "MASK", "CONSTRAINT") for token in rest[1:]) and not any(
-        token.text == "<" for token in rest
-    ):
+    if any(token.is_word(*_NO_TYPE) for token in _outermost(rest[1:])):
         raise InvalidValue(
             f"'{text[rest[0].start : rest[-1].end]}' is not the type of a column.",
             where=where,
@@ -81,9 +80,8 @@ def parse_column(tokens: Sequence[Token], text: str, where: SourceLocation) -> C
 
 def split_at_commas(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     """The parts between commas that no (…) or <…> encloses."""
-    depth, part = 0, list[Token]()
-    for token in tokens:
-        depth += (token.text in ("(", "<")) - (token.text in (")", ">"))
+    part: list[Token] = []
+    for token, depth in _depths(tokens):
         if token.text == "," and depth == 0:
             yield part
             part = []
@@ -92,9 +90,15 @@ def split_at_commas(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     yield part
 
 
-def unquoted(token: Token) -> str:
-    """A name as it is meant: without its back quotes."""
-    return token.text[1:-1].replace("``", "`") if token.kind == "quoted" else token.text
+def _depths(tokens: Sequence[Token]) -> Iterator[tuple[Token, int]]:
+    depth = 0
+    for token in tokens:
+        depth += (token.text in ("(", "<")) - (token.text in (")", ">"))
+        yield token, depth
+
+
+def _outermost(tokens: Sequence[Token]) -> list[Token]:
+    return [token for token, depth in _depths(tokens) if depth == 0]
 
 
 def _column(document: Document, path: DocumentPath, name: str, item: Any) -> Column:
@@ -109,6 +113,4 @@ def _column(document: Document, path: DocumentPath, name: str, item: Any) -> Col
         if not isinstance(value, bool if key == "nullable" else str):
             expected = "true or false" if key == "nullable" else "text"
             raise InvalidValue(f"'{key}' of column '{name}' must be {expected}.", where=document.where(*path, key))
-    return Column(
-        name=name, type=item.get("type"), comment=item.get("comment"), nullable=item.get("nullable", True)
-    )
+    return Column(name=name, type=item.get("type"), comment=item.get("comment"), nullable=item.get("nullable", True))

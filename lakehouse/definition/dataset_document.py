@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from lakehouse.definition.columns import read_columns
 from lakehouse.definition.dataset import (
     Dataset,
@@ -20,7 +22,7 @@ from lakehouse.definition.expectation import Expectation
 from lakehouse.definition.expectation_reading import read_expectations
 from lakehouse.definition.file_source import read_flows
 from lakehouse.definition.project import ProjectSpec
-from lakehouse.definition.sql_references import own_names_shortened
+from lakehouse.definition.sql_query import read_query
 from lakehouse.definition.strict_model import StrictModel, Texts, Words, checked
 from lakehouse.errors import DefinitionError, DefinitionErrors, InvalidValue, UnknownKey
 
@@ -29,18 +31,18 @@ class DatasetModel(StrictModel):
     """The keys that every dataset has."""
 
     comment: str | None = None
-    tags: Words = []
+    tags: Words = Field(default_factory=list)
 
 
 class StoredModel(DatasetModel):
     """The keys of what is stored. Columns and expectations are read by their own modules."""
 
     columns: Any = None
-    properties: Texts = {}
-    table_properties: Texts = {}
-    partition_by: Words = []
-    cluster_by: Words = []
-    primary_key: Words = []
+    properties: Texts = Field(default_factory=dict)
+    table_properties: Texts = Field(default_factory=dict)
+    partition_by: Words = Field(default_factory=list)
+    cluster_by: Words = Field(default_factory=list)
+    primary_key: Words = Field(default_factory=list)
     expectations: Any = None
 
 
@@ -57,7 +59,7 @@ class MaterializedViewModel(StoredModel):
 
     materialized_view: str
     query: str
-    spark_conf: Texts = {}
+    spark_conf: Texts = Field(default_factory=dict)
 
 
 class TemporaryViewModel(DatasetModel):
@@ -141,10 +143,7 @@ class _Reading:
         text = self.value["query"]
         if not isinstance(text, str):
             return None  # the model has said so
-        where = self.document.text_where("query")
-        if not text.strip():
-            raise InvalidValue(f"the query of {self.inside} is empty.", where=where)
-        return SqlQuery(text=own_names_shortened(text.rstrip(), self.spec.catalog, where), location=where)
+        return read_query(text, self.spec.catalog, self.document.text_where("query"), of=self.inside)
 
     def _assembled(
         self, model: Any, name: Any, columns: Any, expectations: tuple[Expectation, ...], source: Any

@@ -37,7 +37,7 @@ class SourceModel(StrictModel):
     name: str | None = None
     files: str = Field(min_length=1)
     format: str | None = None
-    options: Texts = {}
+    options: Texts = Field(default_factory=dict)
     schema_text: str | None = Field(None, alias="schema")
     schema_evolution: Literal["add_columns", "rescue", "fail", "ignore"] = "add_columns"
     on_change: Literal["error", "reload"] = "error"

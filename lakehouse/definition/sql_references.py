@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from lakehouse.definition.columns import unquoted
 from lakehouse.definition.declared_name import without_prefix
-from lakehouse.definition.sql_text import Token, closing, significant, tokenize
+from lakehouse.definition.sql_text import Token, closing, significant, tokenize, unquoted
 from lakehouse.errors import SourceLocation
 
 _QUERY_STARTS = ("SELECT", "WITH", "FROM", "VALUES", "TABLE", "MAP", "REDUCE")
 _FROM_ENDS = (
-    "SELECT WHERE GROUP HAVING ORDER SORT CLUSTER DISTRIBUTE LIMIT OFFSET WINDOW UNION INTERSECT EXCEPT MINUS QUALIFY"
-).split()
+    *("SELECT", "WHERE", "GROUP", "HAVING", "ORDER", "SORT", "CLUSTER", "DISTRIBUTE", "LIMIT", "OFFSET"),
+    *("WINDOW", "UNION", "INTERSECT", "EXCEPT", "MINUS", "QUALIFY"),
+)
 _FROM_FUNCTIONS = ("EXTRACT", "TRIM", "SUBSTRING", "SUBSTR", "OVERLAY")
-_FILE_FORMATS = frozenset("avro binaryfile csv delta iceberg json orc parquet text xml".split())
+_FILE_FORMATS = frozenset(("avro", "binaryfile", "csv", "delta", "iceberg", "json", "orc", "parquet", "text", "xml"))
 
 
 class Reference(NamedTuple):
@@ -94,6 +94,7 @@ class _Reading:
         index = start
         if is_query and not in_from and index < end and self.tokens[index].is_word("WITH"):
             index, ctes = self._common_tables(index + 1, end, ctes)
+            start = index
         expects_relation = in_from
         while index < end:
             token = self.tokens[index]
@@ -109,10 +110,9 @@ class _Reading:
             elif is_query and token.is_word("FROM", "JOIN") and not self._is_distinct_from(index):
                 expects_relation = in_from = True
                 index += 1
-            elif is_query and token.is_word("TABLE") and self._starts_query(index, start):
-                expects_relation = True
-                index += 1
-            elif in_from and token.text == ",":
+            elif self._is_table_query(index, start, is_query) or (
+                in_from and token.text == ","
+            ):
                 expects_relation = True
                 index += 1
             else:
@@ -160,31 +160,29 @@ class _Reading:
         if not parts:
             return index + 1
         follows = self.tokens[after].text if after < len(self.tokens) else ""
-        is_path = len(parts) == 2 and parts[0] in _FILE_FORMATS and any(mark in parts[1] for mark in "/:.\\*")
+        is_path = len(parts) == 2 and parts[0] in _FILE_FORMATS and self.tokens[after - 1].kind == "quoted"
         is_common = len(parts) == 1 and parts[0] in ctes
-        if follows == "(" and self.tokens[index].kind == "word" and not self._is_hint_or_alias(after):
+        if follows == "(":
             return after  # a table function, VALUES (…), IDENTIFIER(…); its arguments are a frame of their own
         if not (is_path or is_common or parts == ("values",)):
             start, end = self.tokens[index].start, self.tokens[after - 1].end
             self.found.append(Reference(parts, self.sql.count("\n", 0, start) + 1, start, end))
         return after
 
-    def _is_hint_or_alias(self, index: int) -> bool:
-        return False
-
     def _begins_query(self, index: int) -> bool:
         return index < len(self.tokens) and self.tokens[index].is_word(*_QUERY_STARTS)
 
-    def _starts_query(self, index: int, start: int) -> bool:
+    def _is_table_query(self, index: int, start: int, is_query: bool) -> bool:
         """Whether TABLE stands where a query may start, and not in another sense."""
         before = self.tokens[index - 1] if index > start else None
-        return before is None or before.is_word("UNION", "ALL", "INTERSECT", "EXCEPT", "MINUS", "DISTINCT")
+        starts = before is None or before.is_word("UNION", "ALL", "INTERSECT", "EXCEPT", "MINUS", "DISTINCT")
+        return is_query and starts and self.tokens[index].is_word("TABLE")
 
     def _is_distinct_from(self, index: int) -> bool:
         return (
             index >= 2
             and self.tokens[index - 1].is_word("DISTINCT")
-            and self.tokens[index - 2].is_word("IS", "NOT")
+            and self.tokens[index - 2].is_word("IS", "NOT")  # SELECT DISTINCT FROM is no query
         )
 
     def _is_lateral_view(self, index: int) -> bool:

@@ -114,6 +114,11 @@ def string_value(token: Token) -> str:
     return _ESCAPE.sub(_unescaped, body)
 
 
+def unquoted(token: Token) -> str:
+    """A name as it is meant: without its back quotes."""
+    return token.text[1:-1].replace("``", "`") if token.kind == "quoted" else token.text
+
+
 def _unescaped(match: re.Match[str]) -> str:
     code = match.group(1)
     if len(code) == 3:

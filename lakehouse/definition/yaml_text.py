@@ -54,7 +54,7 @@ def read_yaml(
                     )
                 )
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        mark: Any = error.problem_mark or error.context_mark
         what = " ".join(part for part in (error.context, error.problem) if part)
         problems.append(InvalidValue(f"this is not YAML: {what}.", where=SourceLocation(file, mark.line + 1)))
     except yaml.YAMLError as error:  # characters that YAML forbids
@@ -86,8 +86,9 @@ class _Reading:
                 return self._mapping(node, path)
             items = []
             for index, item in enumerate(node.value):
-                self.lines[(*path, index)] = item.start_mark.line + 1
-                items.append(self.value(item, (*path, index), as_text=False))
+                inner = (*path, index)
+                self.lines[inner] = item.start_mark.line + 1
+                items.append(self.value(item, inner, as_text=False))
             return items
         finally:
             self._open.discard(id(node))
@@ -98,16 +99,17 @@ class _Reading:
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
             where = self._where(key_node)
+            inner = (*path, str(key_node.value))
             if not isinstance(key_node, yaml.ScalarNode):
                 self.problems.append(InvalidValue("a key must be plain text.", where=where))
             elif key_node.tag == "tag:yaml.org,2002:merge":
                 merged |= self._merged(value_node, path)
             elif key_node.value in result:
-                first = SourceLocation(self.file, self.lines[(*path, key_node.value)])
+                first = SourceLocation(self.file, self.lines[inner])
                 self.problems.append(DuplicateName(key_node.value, first=first, where=where))
             else:
-                self.lines[(*path, key_node.value)] = where.line
-                result[key_node.value] = self.value(value_node, (*path, key_node.value), as_text=as_text)
+                self.lines[inner] = where.line
+                result[key_node.value] = self.value(value_node, inner, as_text=as_text)
         return {**merged, **result} if merged else result
 
     def _merged(self, node: Any, path: Path) -> dict[str, Any]:

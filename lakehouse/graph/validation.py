@@ -7,44 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lakehouse.definition.dataset import ExternalTable, MaterializedView, StreamingTable
+from lakehouse.definition.dataset import MaterializedView, StreamingTable
 from lakehouse.definition.project import Project
-from lakehouse.errors import DefinitionError, DefinitionErrors, DuplicateName, InvalidValue
+from lakehouse.errors import DefinitionError, DefinitionErrors, InvalidValue
 from lakehouse.graph.dataflow import build_graph
 from lakehouse.graph.resolution import TextReads, read_texts
-from lakehouse.names import RESERVED_SCHEMAS, TableName
-
-
-def duplicate_names(project: Project) -> Iterator[DefinitionError]:
-    """Two declarations may not claim one name, whatever they are."""
-    first: dict[TableName, object] = {}
-    for dataset in project.datasets:
-        if dataset.name in first:
-            earlier = next(other for other in project.datasets if other.name == dataset.name)
-            yield DuplicateName(str(dataset.name), first=earlier.location, where=dataset.location)
-        first[dataset.name] = dataset
-
-
-def shadowed_tables(project: Project) -> Iterator[DefinitionError]:
-    """A temporary view hides a table of the default schema with the same name."""
-    tables = {dataset.name: dataset for dataset in project.datasets if dataset.name.schema}
-    for dataset in project.datasets:
-        if dataset.name.schema:
-            continue
-        hidden = tables.get(TableName(project.spec.database, dataset.name.name))
-        if hidden is not None:
-            yield DuplicateName(str(dataset.name), first=hidden.location, where=dataset.location)
-
-
-def reserved_schemas(project: Project) -> Iterator[DefinitionError]:
-    """`system` and `quarantine` are the framework's own."""
-    for dataset in project.datasets:
-        if dataset.name.schema in RESERVED_SCHEMAS and not isinstance(dataset, ExternalTable):
-            yield InvalidValue(
-                f"'{dataset.name}': the schema '{dataset.name.schema}' is reserved for the framework's own tables.",
-                where=dataset.location,
-                hint="Choose another schema.",
-            )
 
 
 def layouts(project: Project) -> Iterator[DefinitionError]:
@@ -66,7 +33,7 @@ def layouts(project: Project) -> Iterator[DefinitionError]:
             )
 
 
-RULES = (duplicate_names, shadowed_tables, reserved_schemas, layouts)
+RULES = (layouts,)
 
 
 def validate_project(project: Project) -> TextReads:

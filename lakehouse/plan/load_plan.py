@@ -1,29 +1,37 @@
 """Which files a streaming table is due: what is listed against what the ledger holds. Pure.
 
-A file is known by its path. It is new if the ledger holds no loaded entry for the path; changed if size or
-modification time differ and, where both sides know it, the content hash differs too.
+A file is known by its flow and path. It is new if the ledger holds no entry for it; changed if size or modification
+time differ and, where both sides know it, the content hash differs too. How old a file is plays no part: a late
+file is as new as any other. A file that is gone keeps its rows, except in a full load, which says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from lakehouse.definition.dataset import FileSource, OnChange
+from lakehouse.errors import SourceFileError
+from lakehouse.names import TableName
+
 
 class FileStatus(str, Enum):
-    """What the ledger says of a file. Only `loaded` files have rows in the table."""
+    """What the ledger says of a file. Exactly the `loaded` files have rows in the table."""
 
     PENDING = "pending"  # intent written, the table's commit not yet confirmed
     LOADED = "loaded"
     BAD = "bad"  # cannot be read; set aside with its reason
     DUPLICATE = "duplicate"  # same content as a loaded file, skipped by `deduplicate: content`
     ABANDONED = "abandoned"  # the commit that should have brought it never happened
+    SUPERSEDED = "superseded"  # a later load of the file, or a full load of the table, took its place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
     """A listed file. `path` is its stable name (relative to the project, or a URI), `uri` what Spark opens;
-    `modified_at` in microseconds since 1970; `content_hash` is None where it was not computed."""
+    `modified_at` in microseconds since 1970; `content_hash` is None where it was not computed. `partition` holds
+    the `key=value` folders between a folder that the source names and the file: columns, in Spark's reading."""
 
     flow: str
     path: str
@@ -31,11 +39,14 @@ class SourceFile:
     size: int
     modified_at: int
     content_hash: str | None = None
+    partition: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """One row of `system/files`: what became of one file of one flow in one epoch of one table."""
+    """One row of `system/files`: what became of one file of one flow in one epoch of one table.
+
+    `full` marks a load that replaces the whole table."""
 
     dataset: str
     flow: str
@@ -47,3 +58,180 @@ class LedgerEntry:
     run: str
     status: FileStatus
     reason: str | None = None
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicate:
+    """A file that is not loaded because the file at path `of` has the same content."""
+
+    file: SourceFile
+    of: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadPlan:
+    """What one flow's next load does with each listed file that is not plainly unchanged.
+
+    `load` files bring new rows. `reload` files replace the rows they brought before (in a full load: have brought
+    rows before). `duplicates` are recorded, not loaded. `touched` files moved in time but not in content.
+    `known_bad` could not be read before and did not change since. `changed` files changed after they were loaded,
+    where the source calls that an error. `gone` are the loaded files whose rows a full load cannot bring back.
+    """
+
+    full: bool
+    load: tuple[SourceFile, ...] = ()
+    reload: tuple[SourceFile, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
+    touched: tuple[SourceFile, ...] = ()
+    known_bad: tuple[LedgerEntry, ...] = ()
+    changed: tuple[SourceFile, ...] = ()
+    gone: tuple[str, ...] = ()
+
+    @property
+    def moves_rows(self) -> bool:
+        """Whether the table itself is written."""
+        return bool(self.full or self.load or self.reload)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to load, to record or to refuse."""
+        return not (self.moves_rows or self.duplicates or self.touched or self.changed)
+
+
+def plan_load(
+    source: FileSource, listed: Sequence[SourceFile], ledger: Iterable[LedgerEntry], *, full: bool
+) -> LoadPlan:
+    """The load that brings a table up to date with the files `listed` for one flow.
+
+    `ledger` holds the table's effective entries in the order they were recorded (those of other flows and
+    superseded ones do no harm), none of them pending: an interrupted load is settled first.
+    """
+    loaded, latest = _index(ledger)
+    if full:
+        return _plan_full(source, listed, loaded)
+    candidates: list[SourceFile] = []
+    touched, known_bad, changed = [], [], []
+    for file in listed:
+        key = (file.flow, file.path)
+        last, rows = latest.get(key), loaded.get(key)
+        known = rows if rows is not None and is_unchanged(file, rows) else last
+        if known is None or not is_unchanged(file, known):
+            (candidates if rows is None else changed).append(file)
+            continue
+        if not _same_stat(file, known):
+            touched.append(file)
+        if known.status is FileStatus.BAD:
+            known_bad.append(known)
+        elif known.status is FileStatus.DUPLICATE:
+            candidates.append(file)  # skipped again, unless the content it repeats is no longer in the table
+    reload = tuple(changed) if source.on_change is OnChange.RELOAD else ()
+    load, duplicates = _without_duplicates(source, candidates, _contents(loaded, reload, listed))
+    recorded = {key for key, entry in latest.items() if entry.status is FileStatus.DUPLICATE}
+    return LoadPlan(
+        full=False,
+        load=load,
+        reload=reload,
+        duplicates=tuple(
+            duplicate
+            for duplicate in duplicates
+            if (key := (duplicate.file.flow, duplicate.file.path)) not in recorded
+            or not is_unchanged(duplicate.file, latest[key])
+        ),
+        touched=tuple(touched),
+        known_bad=tuple(known_bad),
+        changed=() if reload else tuple(changed),
+    )
+
+
+def files_to_hash(listed: Iterable[SourceFile], ledger: Iterable[LedgerEntry]) -> tuple[SourceFile, ...]:
+    """The listed files whose content a plan must know: all but those with the size and time of a known entry."""
+    known: set[tuple[str, str, int, int]] = {
+        (entry.flow, entry.path, entry.size, entry.modified_at) for entry in ledger if entry.status in _SETTLED
+    }
+    return tuple(file for file in listed if (file.flow, file.path, file.size, file.modified_at) not in known)
+
+
+def check_changes(plan: LoadPlan, source: FileSource, dataset: TableName) -> None:
+    """Raises SourceFileError naming the first file that changed after it was loaded."""
+    if not plan.changed:
+        return
+    first, more = plan.changed[0], len(plan.changed) - 1
+    others = f" (and {more} more)" if more else ""
+    raise SourceFileError(
+        f"'{first.path}'{others} changed after it was loaded into {dataset}.",
+        path=first.path,
+        where=source.location,
+        hint="Deliver corrections under a new name, or set 'on_change: reload' to replace the file's rows.",
+    )
+
+
+def is_unchanged(file: SourceFile, entry: LedgerEntry) -> bool:
+    """Whether the file is still what the entry describes: same size and time, or same content."""
+    if _same_stat(file, entry):
+        return True
+    return file.content_hash is not None and file.content_hash == entry.content_hash
+
+
+_SETTLED = frozenset({FileStatus.LOADED, FileStatus.BAD, FileStatus.DUPLICATE})
+_Key = tuple[str, str]
+
+
+def _index(ledger: Iterable[LedgerEntry]) -> tuple[dict[_Key, LedgerEntry], dict[_Key, LedgerEntry]]:
+    """Per file: the entry whose rows are in the table, and the last entry that tells what the file is."""
+    loaded: dict[_Key, LedgerEntry] = {}
+    latest: dict[_Key, LedgerEntry] = {}
+    for entry in ledger:
+        assert entry.status is not FileStatus.PENDING, "an interrupted load is settled before the next is planned"
+        if entry.status not in _SETTLED:
+            continue
+        key = (entry.flow, entry.path)
+        latest[key] = entry
+        if entry.status is FileStatus.LOADED:
+            loaded[key] = entry
+    return loaded, latest
+
+
+def _plan_full(source: FileSource, listed: Sequence[SourceFile], loaded: dict[_Key, LedgerEntry]) -> LoadPlan:
+    due, duplicates = _without_duplicates(source, listed, {})
+    present = {(file.flow, file.path) for file in listed}
+    flows = {file.flow for file in listed}
+    return LoadPlan(
+        full=True,
+        load=tuple(file for file in due if (file.flow, file.path) not in loaded),
+        reload=tuple(file for file in due if (file.flow, file.path) in loaded),
+        duplicates=duplicates,
+        gone=tuple(sorted(path for flow, path in loaded if flow in flows and (flow, path) not in present)),
+    )
+
+
+def _contents(
+    loaded: dict[_Key, LedgerEntry], reload: tuple[SourceFile, ...], listed: Sequence[SourceFile]
+) -> dict[str, str]:
+    """Content hash to path, of everything this flow has in the table once the reloads are done."""
+    flows = {file.flow for file in listed}
+    replaced = {(file.flow, file.path) for file in reload}
+    contents = {
+        entry.content_hash: path
+        for (flow, path), entry in loaded.items()
+        if entry.content_hash is not None and flow in flows and (flow, path) not in replaced
+    }
+    contents.update({file.content_hash: file.path for file in reload if file.content_hash is not None})
+    return contents
+
+
+def _without_duplicates(
+    source: FileSource, candidates: Iterable[SourceFile], contents: dict[str, str]
+) -> tuple[tuple[SourceFile, ...], tuple[Duplicate, ...]]:
+    """The candidates to load and those whose content is there already, or comes with an earlier candidate."""
+    if not source.deduplicate_content:
+        return tuple(candidates), ()
+    load, duplicates = [], []
+    for file in candidates:
+        if file.content_hash is not None and file.content_hash in contents:
+            duplicates.append(Duplicate(file=file, of=contents[file.content_hash]))
+            continue
+        load.append(file)
+        if file.content_hash is not None:
+            contents[file.content_hash] = file.path
+    return tuple(load), tuple(duplicates)

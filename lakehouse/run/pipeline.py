@@ -73,9 +73,7 @@ def run_pipeline(
     clock = SystemClock()
     run = new_run_id(clock.now())
     compute = _LazyCompute(workspace, clock)
-    for notice in workspace.project.notices:
-        emit(Notice(notice))
-    for notice in _unenforced(workspace):
+    for notice in [*map(Notice, workspace.project.notices), *_unenforced(workspace)]:
         emit(notice)
 
     def plan() -> RefreshPlan:

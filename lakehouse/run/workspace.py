@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lakehouse.definition.dataset import StreamingTable
 from lakehouse.definition.loading import load_project
 from lakehouse.definition.project import Project, ProjectSpec
-from lakehouse.definition.specification import load_specification
+from lakehouse.definition.spec_file import read_spec
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import SourceFile
 from lakehouse.run.delta_warehouse import DeltaWarehouse
@@ -27,14 +27,17 @@ class Workspace:
     """One project, opened. Loading it raises DefinitionError; nothing is started or written."""
 
     def __init__(self, root: Path, *, target: str | None = None, variables: Mapping[str, str] | None = None) -> None:
-        self._spec: ProjectSpec = load_specification(root, target=target, variables=variables or {})
-        self.project: Project = load_project(self._spec, open_session=self._session_for_definitions)
+        # The session that a definition file may ask for while it is read is made from the spec alone.
+        self._spec: ProjectSpec = read_spec(root, target=target, variables=variables or {})
+        self.project: Project = load_project(
+            root, target=target, variables=variables, open_session=self._session_for_definitions
+        )
         self.warehouse = DeltaWarehouse(self._spec)
 
     @cached_property
     def spark(self) -> SparkSide:
         """The part that needs Spark; the session itself starts at its first use."""
-        from lakehouse.run.spark_side import SparkSide  # noqa: PLC0415  imports pyspark: 0.3 s that `ls` need not pay
+        from lakehouse.run.spark_side import SparkSide  # imports pyspark: 0.3 s that `ls` need not pay
 
         return SparkSide(self._spec)
 

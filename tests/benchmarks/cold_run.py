@@ -2,10 +2,10 @@
 
     python tests/benchmarks/cold_run.py --sdp-python VENV/bin/python [--rounds 3]
 
-Both sides start from an empty warehouse and the same twelve landed months, in turn, and write Delta tables with the same
-settings where both have them (profile below). SDP needs its own virtual environment with `pyspark[connect]==4.1.4`.
+Both sides start from an empty warehouse and the same twelve landed months, in turn, and write Delta tables, with the
+same settings where both have them (PROFILE below). SDP needs a virtual environment of its own, with
+`pyspark[connect]==4.1.4`.
 Afterwards every silver and gold table is compared row by row: a side that computes something else is not a peer.
-CPU seconds are those of the processes that ended before the command did.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import resource
 import shutil
 import statistics
 import subprocess
@@ -37,7 +36,6 @@ LEFTOVERS = shutil.ignore_patterns("landing", "warehouse", "__pycache__", ".lake
 
 # What lakehouse sets for a local master and SDP can have too; SDP takes Delta through this file only.
 PROFILE = {
-    "spark.master": "local[*]",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.databricks.delta.snapshotPartitions": "1",
@@ -55,26 +53,25 @@ COMPARED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """One run: wall and CPU seconds, and the folder of each compared table."""
+    """One run: wall seconds, and the folder of each compared table."""
 
     wall: float
-    cpu: float
     tables: Mapping[str, Path]
 
 
-def timed(command: list[str], *, folder: Path, environment: Mapping[str, str]) -> tuple[float, float]:
-    """Wall and CPU seconds of a command; exits with its output if it fails."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+def timed(command: list[str], *, folder: Path, environment: Mapping[str, str]) -> float:
+    """Wall seconds of a command; exits with the end of its output if it fails."""
+    start = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=dict(environment), capture_output=True, text=True)
-    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall = time.perf_counter() - start
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall
 
 
 def run_sdp(folder: Path, landing: Path, python: Path) -> Timing:
     """`spark-pipelines run` in a fresh copy of the peer project."""
-    shutil.copytree(PEER, folder)
+    shutil.copytree(PEER, folder, ignore=LEFTOVERS)
     (folder / "landing").symlink_to(landing)
     spec = folder / "spark-pipeline.yml"
     spec.write_text(spec.read_text().replace("file:///tmp/sdp_flights_storage", (folder / "storage").as_uri()))
@@ -98,8 +95,8 @@ def run_sdp(folder: Path, landing: Path, python: Path) -> Timing:
         "PATH": f"{python.parent}:{os.environ['PATH']}",
     }
     command = [str(python.parent / "spark-pipelines"), "run", "--spec", str(spec)]
-    wall, cpu = timed(command, folder=folder, environment=environment)
-    return Timing(wall=wall, cpu=cpu, tables={name: warehouse / name.replace(".", "_") for name in COMPARED})
+    wall = timed(command, folder=folder, environment=environment)
+    return Timing(wall=wall, tables={name: warehouse / name.replace(".", "_") for name in COMPARED})
 
 
 def run_lakehouse(folder: Path, landing: Path) -> Timing:
@@ -107,8 +104,8 @@ def run_lakehouse(folder: Path, landing: Path) -> Timing:
     shutil.copytree(DEMO, folder, ignore=LEFTOVERS)
     (folder / "landing").symlink_to(landing)
     command = [str(Path(sys.executable).with_name("lakehouse")), "run", "--project", str(folder)]
-    wall, cpu = timed(command, folder=folder, environment=os.environ)
-    return Timing(wall=wall, cpu=cpu, tables={name: folder / "warehouse" / name.replace(".", "/") for name in COMPARED})
+    wall = timed(command, folder=folder, environment=os.environ)
+    return Timing(wall=wall, tables={name: folder / "warehouse" / name.replace(".", "/") for name in COMPARED})
 
 
 def differing_rows(left: Path, right: Path) -> int:
@@ -124,10 +121,10 @@ def differing_rows(left: Path, right: Path) -> int:
 
 def report(rounds: list[tuple[Timing, Timing]]) -> None:
     """Prints each round, the ratio of the medians, and what it was measured on."""
-    print(f"{'round':>5} {'SDP wall':>9} {'cpu':>7} {'lakehouse wall':>15} {'cpu':>7} {'ratio':>6}")
+    print(f"{'round':>5} {'SDP':>9} {'lakehouse':>10} {'ratio':>6}")
     for number, (peer, ours) in enumerate(rounds, start=1):
         ratio = ours.wall / peer.wall
-        print(f"{number:>5} {peer.wall:>8.1f}s {peer.cpu:>6.1f}s {ours.wall:>14.1f}s {ours.cpu:>6.1f}s {ratio:>6.2f}")
+        print(f"{number:>5} {peer.wall:>8.1f}s {ours.wall:>9.1f}s {ratio:>6.2f}")
     peer_wall, our_wall = (statistics.median(side) for side in zip(*((p.wall, o.wall) for p, o in rounds), strict=True))
     print(f"median: SDP {peer_wall:.1f} s, lakehouse {our_wall:.1f} s, ratio {our_wall / peer_wall:.2f}")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("pyspark", "delta-spark", "deltalake"))
@@ -152,7 +149,7 @@ def main() -> None:
             peer = None if options.only == "lakehouse" else run_sdp(place / f"sdp{number}", landing, python)
             ours = None if options.only == "sdp" else run_lakehouse(place / f"lakehouse{number}", landing)
             if peer is None or ours is None:
-                print(f"{options.only}: {peer or ours}")
+                print(f"{options.only}: {(peer or ours).wall:.1f} s")
                 continue
             for name in COMPARED:
                 if differing := differing_rows(peer.tables[name], ours.tables[name]):

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import deltalake
 import flights_oracle
+import nbformat
 import pyarrow as pa
 import pytest
+from nbclient import NotebookClient
 
-PIPELINE = Path(__file__).parents[2] / "pipelines" / "flights"
+ROOT = Path(__file__).parents[2]
+PIPELINE = ROOT / "pipelines" / "flights"
+NOTEBOOK = ROOT / "notebooks" / "flights.ipynb"
 LAKEHOUSE = Path(sys.executable).with_name("lakehouse")
 
 pytestmark = pytest.mark.spark
@@ -85,3 +89,16 @@ def test_eleven_months_then_december_then_nothing(demo: Demo) -> None:
     third = demo.run()
     assert third.returncode == 0, third.stderr
     assert demo.versions() == december
+
+
+def test_the_notebook_runs_on_the_demo(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo.land("1-12")
+    assert demo.run().returncode == 0
+    monkeypatch.setenv("FLIGHTS_PROJECT", str(demo.root))
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
+    shown = [
+        output.get("data", {}).get("text/html", "") for cell in notebook.cells for output in cell.get("outputs", [])
+    ]
+    assert sum("vegaEmbed" in html for html in shown) == 2
+    assert sum("without_plane" in html for html in shown) == 1
