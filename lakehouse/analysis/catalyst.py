@@ -57,10 +57,17 @@ def attributes(sequence: Any) -> list[Attribute]:
     return found
 
 
-def has_pattern(plan: Any, name: str) -> bool:
-    """Whether the plan or expression, subqueries included, holds a node of the TreePattern `name`."""
-    pattern = JavaClass("org.apache.spark.sql.catalyst.trees.TreePattern", plan._gateway_client)
-    return bool(plan.containsPattern(getattr(pattern, name)()))
+def patterns_in(tree: Any, *names: str) -> list[Any]:
+    """Those of the named TreePatterns that the plan or expression, subqueries included, holds somewhere; as values
+    for `has_any`, so that they are looked up once a plan."""
+    catalogue = JavaClass("org.apache.spark.sql.catalyst.trees.TreePattern", tree._gateway_client)
+    patterns = [getattr(catalogue, name)() for name in names]
+    return [pattern for pattern in patterns if tree.containsPattern(pattern)]
+
+
+def has_any(tree: Any, patterns: list[Any]) -> bool:
+    """Whether the plan or expression, subqueries included, holds a node of one of the patterns."""
+    return any(tree.containsPattern(pattern) for pattern in patterns)
 
 
 def dataset_of(view: Any) -> TableName | None:
@@ -71,19 +78,27 @@ def dataset_of(view: Any) -> TableName | None:
     return TableName(str(identifier.database().get()).lower(), str(identifier.table()).lower())
 
 
-def nodes(plan: Any) -> Iterator[tuple[str, Any]]:
-    """Every node with its name, top down, through subqueries, but not below the project's persistent views."""
-    with_subqueries = has_pattern(plan, "PLAN_EXPRESSION")
+class Node(NamedTuple):
+    """A plan node: Spark's name of it, the JVM object, whether it is a leaf, and the dataset a `View` stands for."""
+
+    name: str
+    plan: Any
+    is_leaf: bool
+    dataset: TableName | None
+
+
+def nodes(plan: Any) -> Iterator[Node]:
+    """Every node, top down, through subqueries, but not below the project's persistent views."""
     open_nodes = [plan]
+    if patterns_in(plan, "PLAN_EXPRESSION"):
+        open_nodes += elements(plan.subqueriesAll())
     while open_nodes:
         node = open_nodes.pop()
         name = str(node.nodeName())
-        yield name, node
-        if name == "View" and dataset_of(node) is not None:
-            continue
-        open_nodes += elements(node.children())
-        if with_subqueries:
-            open_nodes += elements(node.subqueries())
+        dataset = dataset_of(node) if name == "View" else None
+        children = elements(node.children()) if dataset is None else []
+        yield Node(name, node, not children and dataset is None, dataset)
+        open_nodes += children
 
 
 def holds_local_rows(logical_rdd: Any) -> bool:

@@ -20,13 +20,15 @@ from py4j.java_gateway import JavaClass
 from pyspark.sql import DataFrame
 
 from lakehouse.analysis.catalyst import (
+    CONSTANT_LEAVES,
     Attribute,
     analysed_plan,
     attributes,
     dataset_of,
     elements,
-    has_pattern,
+    has_any,
     holds_local_rows,
+    patterns_in,
     texts,
 )
 from lakehouse.names import TableName
@@ -81,15 +83,13 @@ _SAME_COLUMNS = frozenset(
     }
 )
 _LIMITS = frozenset({"GlobalLimit", "LocalLimit", "Offset", "Tail"})
-_CONSTANTS = frozenset({"LocalRelation", "OneRowRelation", "Range", "EmptyRelation"})
 _RANKS = frozenset({"Rank", "DenseRank", "PercentRank"})  # Spark gives them the ordering as arguments
 
 
 def column_lineage(frame: DataFrame) -> QueryLineage:
     """Traces every output column of the frame to columns of the project's datasets. Nothing is executed."""
     plan = analysed_plan(frame)
-    nested = has_pattern(plan, "PLAN_EXPRESSION") or has_pattern(plan, "OUTER_REFERENCE")
-    trace = _Trace(nested=nested, shared={}, untraced=set())
+    trace = _Trace(nested=patterns_in(plan, "PLAN_EXPRESSION", "OUTER_REFERENCE"), shared={}, untraced=set())
     row = trace.follow(plan, {}, limited=False)
     return QueryLineage(
         columns=tuple(
@@ -103,9 +103,11 @@ def column_lineage(frame: DataFrame) -> QueryLineage:
 
 class _Trace:
     """One walk down a plan. `shared` holds the rows of common table expressions and recursion, with their conditions,
-    by kind and id; `nested` says whether expressions can hold subqueries or outer references at all."""
+    by kind and id; `nested` are the patterns of subqueries and outer references, as far as the plan has any."""
 
-    def __init__(self, *, nested: bool, shared: dict[tuple[str, int], tuple[Row, Sources]], untraced: set[str]) -> None:
+    def __init__(
+        self, *, nested: list[Any], shared: dict[tuple[str, int], tuple[Row, Sources]], untraced: set[str]
+    ) -> None:
         self.nested = nested
         self.shared = shared
         self.untraced = untraced
@@ -242,7 +244,7 @@ class _Trace:
         return self._picked(node, joined)
 
     def _leaf(self, name: str, node: Any) -> Row:
-        if name not in _CONSTANTS and not (name == "LogicalRDD" and holds_local_rows(node)):
+        if name not in CONSTANT_LEAVES and not (name == "LogicalRDD" and holds_local_rows(node)):
             self.untraced.add(name)
         return [(column.id, NOTHING) for column in attributes(node.output())]
 
@@ -260,9 +262,7 @@ class _Trace:
         """What the expressions mention."""
         found = NOTHING
         for expression in expressions:
-            if self.nested and (
-                has_pattern(expression, "PLAN_EXPRESSION") or has_pattern(expression, "OUTER_REFERENCE")
-            ):
+            if has_any(expression, self.nested):
                 found |= self._nested_sources(expression, known)
             else:
                 for column in attributes(expression.references()):

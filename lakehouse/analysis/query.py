@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from lakehouse.analysis.column_lineage import QueryLineage, column_lineage
-from lakehouse.analysis.reads import (
-    Variation,
-    nondeterminism,
-    tables_read,
-    temporary_views_read,
-    undeclared_reads,
-)
+from lakehouse.analysis.reads import Variation, query_reads
 from lakehouse.analysis.schema import OutputColumn, output_columns
 from lakehouse.names import TableName
 
@@ -33,12 +27,12 @@ class QueryAnalysis:
 
 def analyse_query(frame: DataFrame) -> QueryAnalysis:
     """The analysis of a frame over the project's datasets. Nothing is executed."""
-    clock = [item.expression for item in nondeterminism(frame) if item.variation is Variation.CLOCK]
+    reads = query_reads(frame)
     return QueryAnalysis(
-        tables=tables_read(frame),
-        views=tuple(TableName("", name) for name in temporary_views_read(frame)),
+        tables=reads.tables,
+        views=tuple(TableName("", name) for name in reads.temporary_views),
         columns=output_columns(frame),
         lineage=column_lineage(frame),
-        volatile=tuple(clock),
-        undeclared=tuple(str(read) for read in undeclared_reads(frame)),
+        volatile=tuple(item.expression for item in reads.nondeterminism if item.variation is Variation.CLOCK),
+        undeclared=tuple(str(read) for read in reads.undeclared),
     )

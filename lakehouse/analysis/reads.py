@@ -15,12 +15,13 @@ from pyspark.sql import DataFrame
 
 from lakehouse.analysis.catalyst import (
     CONSTANT_LEAVES,
+    Node,
     analysed_plan,
-    dataset_of,
     elements,
-    has_pattern,
+    has_any,
     holds_local_rows,
     nodes,
+    patterns_in,
     texts,
 )
 from lakehouse.names import TableName
@@ -84,51 +85,85 @@ _ORDERED_AGGREGATES = frozenset({"First", "Last", "AnyValue", "CollectList", "Co
 """Aggregates that Spark calls deterministic although the order of rows decides their value."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryReads:
+    """What one walk over a plan finds: see the functions of the same names."""
+
+    tables: tuple[TableName, ...]
+    temporary_views: tuple[str, ...]
+    undeclared: tuple[UndeclaredRead, ...]
+    nondeterminism: tuple[Nondeterminism, ...]
+
+
+def query_reads(frame: DataFrame) -> QueryReads:
+    """All that this module knows of a frame, in one walk. Nothing is executed."""
+    plan = analysed_plan(frame)
+    clock = patterns_in(plan, "CURRENT_LIKE")
+    tables: set[TableName] = set()
+    temporary: set[str] = set()
+    undeclared: set[UndeclaredRead] = set()
+    varying: set[Nondeterminism] = set()
+    stable = not clock and bool(plan.deterministic())
+    for node in nodes(plan):
+        if node.dataset is not None:
+            tables.add(node.dataset)
+        elif node.name == "View":
+            temporary.add(str(node.plan.desc().identifier().table()).lower())
+        elif node.is_leaf and node.name not in CONSTANT_LEAVES:
+            undeclared |= _undeclared(node)
+        else:
+            varying |= _varying(node, clock, stable=stable)
+    return QueryReads(
+        tables=tuple(sorted(tables)),
+        temporary_views=tuple(sorted(temporary)),
+        undeclared=tuple(sorted(undeclared, key=lambda read: (str(read), read.files))),
+        nondeterminism=tuple(sorted(varying)),
+    )
+
+
 def tables_read(frame: DataFrame) -> tuple[TableName, ...]:
     """The project's datasets that the frame reads, sorted: in FROM, subqueries, common table expressions, and
     through temporary views."""
-    views = [dataset_of(node) for name, node in nodes(analysed_plan(frame)) if name == "View"]
-    return tuple(sorted({view for view in views if view is not None}))
+    return query_reads(frame).tables
 
 
 def temporary_views_read(frame: DataFrame) -> tuple[str, ...]:
     """The temporary views that the frame reads, directly or through one another: lower-case names, sorted."""
-    views = [node for name, node in nodes(analysed_plan(frame)) if name == "View" and node.isTempView()]
-    return tuple(sorted({str(view.desc().identifier().table()).lower() for view in views}))
+    return query_reads(frame).temporary_views
 
 
 def undeclared_reads(frame: DataFrame) -> tuple[UndeclaredRead, ...]:
     """What the frame reads besides datasets of the project; rows made in Python, ranges and literals are no reads."""
-    found = []
-    for name, node in nodes(analysed_plan(frame)):
-        if name in CONSTANT_LEAVES or name == "View" or node.children().size():
-            continue
-        if name == "LogicalRDD" and holds_local_rows(node):
-            continue
-        found.append(_undeclared_read(name, node))
-    return tuple(dict.fromkeys(found))
+    return query_reads(frame).undeclared
 
 
 def nondeterminism(frame: DataFrame) -> tuple[Nondeterminism, ...]:
     """The expressions of the frame whose value the rows it reads do not decide, sorted by name."""
-    plan = analysed_plan(frame)
-    with_clock = has_pattern(plan, "CURRENT_LIKE")
-    found: set[Nondeterminism] = set()
-    for name, node in nodes(plan):
-        if name == "Sample":
-            found.add(Nondeterminism(expression="sample", variation=Variation.RANDOM))
-        if name == "Aggregate":
-            found |= _ordered_aggregates(elements(node.aggregateExpressions()))
-        if name == "View" or (not with_clock and node.deterministic()):
-            continue
-        for expression in elements(node.expressions()):
-            found |= _varying_parts(expression, with_clock=with_clock)
-    return tuple(sorted(found))
+    return query_reads(frame).nondeterminism
 
 
 def is_deterministic(frame: DataFrame) -> bool:
     """Whether the same input rows always give the same output rows, as far as Spark and this module know."""
     return not nondeterminism(frame)
+
+
+def _undeclared(node: Node) -> set[UndeclaredRead]:
+    if node.name == "LogicalRDD" and holds_local_rows(node.plan):
+        return set()
+    return {_undeclared_read(node.name, node.plan)}
+
+
+def _varying(node: Node, clock: list[Any], *, stable: bool) -> set[Nondeterminism]:
+    if node.name == "Sample":
+        return {Nondeterminism(expression="sample", variation=Variation.RANDOM)}
+    found: set[Nondeterminism] = set()
+    if node.name == "Aggregate":
+        aggregate = patterns_in(node.plan, "AGGREGATE_EXPRESSION")
+        found |= _ordered_aggregates(elements(node.plan.aggregateExpressions()) if aggregate else [], aggregate)
+    if not stable:
+        for expression in elements(node.plan.expressions()):
+            found |= _varying_parts(expression, clock)
+    return found
 
 
 def _undeclared_read(name: str, node: Any) -> UndeclaredRead:
@@ -154,27 +189,27 @@ def _undeclared_read(name: str, node: Any) -> UndeclaredRead:
     )
 
 
-def _varying_parts(expression: Any, *, with_clock: bool) -> set[Nondeterminism]:
+def _varying_parts(expression: Any, clock: list[Any]) -> set[Nondeterminism]:
     """The smallest parts of the expression that vary; the plan of a subquery is a node of its own elsewhere."""
-    if expression.deterministic() and not (with_clock and has_pattern(expression, "CURRENT_LIKE")):
+    if expression.deterministic() and not has_any(expression, clock):
         return set()
     below: set[Nondeterminism] = set()
     for child in elements(expression.children()):
-        below |= _varying_parts(child, with_clock=with_clock)
+        below |= _varying_parts(child, clock)
     name = str(expression.getClass().getSimpleName())
-    if name not in _VARIATIONS and (below or has_pattern(expression, "PLAN_EXPRESSION")):
+    if name not in _VARIATIONS and (below or patterns_in(expression, "PLAN_EXPRESSION")):
         return below
     variation = _VARIATIONS.get(name, Variation.FUNCTION)
     return below | {Nondeterminism(expression=_function_name(name, expression), variation=variation)}
 
 
-def _ordered_aggregates(expressions: list[Any]) -> set[Nondeterminism]:
+def _ordered_aggregates(expressions: list[Any], pattern: list[Any]) -> set[Nondeterminism]:
     found: set[Nondeterminism] = set()
     for expression in expressions:
-        if not has_pattern(expression, "AGGREGATE_EXPRESSION"):
+        if not has_any(expression, pattern):
             continue
         if str(expression.nodeName()) != "AggregateExpression":
-            found |= _ordered_aggregates(elements(expression.children()))
+            found |= _ordered_aggregates(elements(expression.children()), pattern)
             continue
         function = expression.aggregateFunction()
         if str(function.getClass().getSimpleName()) in _ORDERED_AGGREGATES:

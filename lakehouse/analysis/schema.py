@@ -20,16 +20,16 @@ class OutputColumn:
 
 def output_columns(frame: DataFrame) -> tuple[OutputColumn, ...]:
     """The columns the frame returns, in order. Nothing is executed."""
-    types = frame._jdf.schema().fields()
-    return tuple(
-        OutputColumn(
-            name=field.name,
-            type=str(types[index].dataType().sql()),
-            nullable=field.nullable,
-            comment=field.metadata.get("comment"),
-        )
-        for index, field in enumerate(frame.schema.fields)
-    )
+    java_fields = frame._jdf.schema().fields()
+    written: dict[str, str] = {}  # one call to Spark for each different type
+    columns = []
+    for index, field in enumerate(frame.schema.fields):
+        key = field.dataType.json()
+        if key not in written:
+            written[key] = str(java_fields[index].dataType().sql())
+        comment = field.metadata.get("comment")
+        columns.append(OutputColumn(name=field.name, type=written[key], nullable=field.nullable, comment=comment))
+    return tuple(columns)
 
 
 def empty_select(columns: Iterable[OutputColumn]) -> str:

@@ -1,1 +1,1 @@
-"""Arguments in, text and exit codes out."""
+"""The command line: arguments, printing, exit codes."""

@@ -91,10 +91,13 @@ def split_at_commas(tokens: Sequence[Token]) -> Iterator[list[Token]]:
 
 
 def _depths(tokens: Sequence[Token]) -> Iterator[tuple[Token, int]]:
-    depth = 0
+    """Each token with the number of (…) and <…> around it; inside (…) a < compares."""
+    round_depth = angle_depth = 0
     for token in tokens:
-        depth += (token.text in ("(", "<")) - (token.text in (")", ">"))
-        yield token, depth
+        round_depth += (token.text == "(") - (token.text == ")")
+        if round_depth == 0:
+            angle_depth += (token.text == "<") - (token.text == ">")
+        yield token, round_depth + angle_depth
 
 
 def _outermost(tokens: Sequence[Token]) -> list[Token]:

@@ -1,4 +1,4 @@
-"""Which files a spec's libraries name, in the order in which they are read: by path."""
+"""Which files a spec's libraries name, in the order in which they are read: library by library, by path within one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def definition_files(spec: ProjectSpec) -> tuple[tuple[Path, ...], Declarations]
             elif file not in others:
                 others.append(file)
     notices += [f"ignored '{os.path.relpath(file, spec.root)}': not a .sql, .py or .yml file." for file in others]
-    return tuple(sorted(found)), Declarations(problems=tuple(problems), notices=tuple(notices))
+    return tuple(found), Declarations(problems=tuple(problems), notices=tuple(notices))
 
 
 def _matching(root: Path, pattern: str) -> Iterator[Path]:

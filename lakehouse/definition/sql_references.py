@@ -105,14 +105,13 @@ class _Reading:
                 self._parenthesised(index, close, ctes, in_from=expects_relation)
                 expects_relation, index = False, close + 1
             elif expects_relation:
-                index = self._relation(index, ctes)
+                is_values = token.is_word("VALUES")
+                index = self._rows(index + 1, end, ctes) if is_values else self._relation(index, ctes)
                 expects_relation = False
             elif is_query and token.is_word("FROM", "JOIN") and not self._is_distinct_from(index):
                 expects_relation = in_from = True
                 index += 1
-            elif self._is_table_query(index, start, is_query) or (
-                in_from and token.text == ","
-            ):
+            elif self._is_table_query(index, start, is_query) or (in_from and token.text == ","):
                 expects_relation = True
                 index += 1
             else:
@@ -154,6 +153,21 @@ class _Reading:
             takes_from = before is not None and before.is_word(*_FROM_FUNCTIONS)
             self.frame(index + 1, close, ctes, is_query=nested and not takes_from)
 
+    def _rows(self, index: int, end: int, ctes: frozenset[str]) -> int:
+        """Takes the rows after VALUES, whose commas separate no relations; returns the position after them."""
+        expects_row = True
+        while index < end:
+            token = self.tokens[index]
+            if token.text == "(":
+                close = min(closing(self.tokens, index), end)
+                self._parenthesised(index, close, ctes, in_from=False)
+                index = close
+            elif token.text != "," and not expects_row:
+                break
+            expects_row = token.text == ","
+            index += 1
+        return index
+
     def _relation(self, index: int, ctes: frozenset[str]) -> int:
         """Takes the relation at `index`; returns the position after its name."""
         parts, after = _dotted(self.tokens, index)
@@ -163,8 +177,8 @@ class _Reading:
         is_path = len(parts) == 2 and parts[0] in _FILE_FORMATS and self.tokens[after - 1].kind == "quoted"
         is_common = len(parts) == 1 and parts[0] in ctes
         if follows == "(":
-            return after  # a table function, VALUES (…), IDENTIFIER(…); its arguments are a frame of their own
-        if not (is_path or is_common or parts == ("values",)):
+            return after  # a table function or IDENTIFIER(…); its arguments are a frame of their own
+        if not (is_path or is_common):
             start, end = self.tokens[index].start, self.tokens[after - 1].end
             self.found.append(Reference(parts, self.sql.count("\n", 0, start) + 1, start, end))
         return after

@@ -57,7 +57,15 @@ def checked(model: type[Model], document: Document, path: DocumentPath, value: A
         return model.model_validate(value)
     except ValidationError as error:
         complaints = error.errors(include_url=False)
-    problems = [_problem(complaint, model, document, path, inside) for complaint in complaints]
+    problems: list[DefinitionError] = []
+    misspelt = set()
+    for complaint in sorted(complaints, key=lambda complaint: complaint["type"] == "missing"):
+        if complaint["type"] == "missing" and complaint["loc"] in misspelt:
+            continue  # it is there under a name that is nearly its own, and that is said already
+        problem = _problem(complaint, model, document, path, inside)
+        if isinstance(problem, UnknownKey):
+            misspelt.add((*complaint["loc"][:-1], problem.nearest))
+        problems.append(problem)
     raise problems[0] if len(problems) == 1 else DefinitionErrors(problems)
 
 

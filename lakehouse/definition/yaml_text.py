@@ -21,6 +21,7 @@ TEXT_MAPPINGS = frozenset({"configuration", "options", "properties", "table_prop
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_EXPONENT = re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+")
 _CONSTANTS = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 Expand = Callable[[str, Path, SourceLocation], str]
@@ -132,7 +133,9 @@ class _Reading:
                 text = self.expand(text, path, where)
             except DefinitionError as problem:
                 self.problems.append(problem)
-        typed = node.style is None and (text != node.value or node.tag != "tag:yaml.org,2002:str")
+        plain = not node.style  # None or empty, as the loader has it
+        # PyYAML takes 1e3 for text, as YAML 1.1 did.
+        typed = plain and (text != node.value or node.tag != "tag:yaml.org,2002:str" or bool(_EXPONENT.fullmatch(text)))
         value = _resolved(text) if typed else text
         if not as_text or value is None:
             return value

@@ -8,12 +8,11 @@ file is as new as any other. A file that is gone keeps its rows, except in a ful
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from lakehouse.definition.dataset import FileSource, OnChange
+from lakehouse.definition.dataset import OnChange, StreamingTable
 from lakehouse.errors import SourceFileError
-from lakehouse.names import TableName
 
 
 class FileStatus(str, Enum):
@@ -46,7 +45,7 @@ class SourceFile:
 class LedgerEntry:
     """One row of `system/files`: what became of one file of one flow in one epoch of one table.
 
-    `full` marks a load that replaces the whole table."""
+    `full` marks a load that replaces the whole table; `project` is whose table it is."""
 
     dataset: str
     flow: str
@@ -59,6 +58,7 @@ class LedgerEntry:
     status: FileStatus
     reason: str | None = None
     full: bool = False
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,47 +71,53 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPlan:
-    """What one flow's next load does with each listed file that is not plainly unchanged.
+    """What a table's next load does with each listed file that is not plainly unchanged.
 
     `load` files bring new rows. `reload` files replace the rows they brought before (in a full load: have brought
-    rows before). `duplicates` are recorded, not loaded. `touched` files moved in time but not in content.
-    `known_bad` could not be read before and did not change since. `changed` files changed after they were loaded,
-    where the source calls that an error. `gone` are the loaded files whose rows a full load cannot bring back.
+    rows before). `duplicates` are recorded, not loaded. `touched` are entries of files that moved in time but not in
+    content, as they should read now. `known_bad` could not be read before and did not change since. `changed` files
+    changed after they were loaded, where their source calls that an error. `gone` are loaded files that are no longer
+    there: their rows stay, except in a full load.
     """
 
     full: bool
     load: tuple[SourceFile, ...] = ()
     reload: tuple[SourceFile, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
-    touched: tuple[SourceFile, ...] = ()
+    touched: tuple[LedgerEntry, ...] = ()
     known_bad: tuple[LedgerEntry, ...] = ()
     changed: tuple[SourceFile, ...] = ()
     gone: tuple[str, ...] = ()
 
     @property
-    def moves_rows(self) -> bool:
-        """Whether the table itself is written."""
-        return bool(self.full or self.load or self.reload)
-
-    @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to load, to record or to refuse."""
-        return not (self.moves_rows or self.duplicates or self.touched or self.changed)
+        """Whether there is nothing to load, to set aside or to refuse; a touched file alone is nothing."""
+        return not (self.full or self.load or self.reload or self.duplicates or self.changed)
 
 
 def plan_load(
-    source: FileSource, listed: Sequence[SourceFile], ledger: Iterable[LedgerEntry], *, full: bool
+    table: StreamingTable, listed: Sequence[SourceFile], ledger: Iterable[LedgerEntry], *, full: bool
 ) -> LoadPlan:
-    """The load that brings a table up to date with the files `listed` for one flow.
+    """The load that brings a streaming table up to date with the files `listed` for its flows.
 
-    `ledger` holds the table's effective entries in the order they were recorded (those of other flows and
-    superseded ones do no harm), none of them pending: an interrupted load is settled first.
+    `ledger` holds the table's entries in the order they were recorded, none of them pending: an interrupted load is
+    settled first.
     """
     loaded, latest = _index(ledger)
+    present = {(file.flow, file.path) for file in listed}
+    gone = tuple(sorted(path for flow, path in loaded if (flow, path) not in present))
     if full:
-        return _plan_full(source, listed, loaded)
+        due, duplicates = _without_duplicates(table, listed, {})
+        return LoadPlan(
+            full=True,
+            load=tuple(file for file in due if (file.flow, file.path) not in loaded),
+            reload=tuple(file for file in due if (file.flow, file.path) in loaded),
+            duplicates=duplicates,
+            gone=gone,
+        )
     candidates: list[SourceFile] = []
-    touched, known_bad, changed = [], [], []
+    changed: list[SourceFile] = []
+    touched, known_bad = [], []
     for file in listed:
         key = (file.flow, file.path)
         last, rows = latest.get(key), loaded.get(key)
@@ -120,48 +126,42 @@ def plan_load(
             (candidates if rows is None else changed).append(file)
             continue
         if not _same_stat(file, known):
-            touched.append(file)
+            touched.append(replace(known, size=file.size, modified_at=file.modified_at))
         if known.status is FileStatus.BAD:
             known_bad.append(known)
         elif known.status is FileStatus.DUPLICATE:
             candidates.append(file)  # skipped again, unless the content it repeats is no longer in the table
-    reload = tuple(changed) if source.on_change is OnChange.RELOAD else ()
-    load, duplicates = _without_duplicates(source, candidates, _contents(loaded, reload, listed))
-    recorded = {key for key, entry in latest.items() if entry.status is FileStatus.DUPLICATE}
+    reloading = {flow.name for flow in table.flows if flow.source.on_change is OnChange.RELOAD}
+    reload = tuple(file for file in changed if file.flow in reloading)
+    load, duplicates = _without_duplicates(table, candidates, _contents(loaded, reload))
     return LoadPlan(
         full=False,
         load=load,
         reload=reload,
-        duplicates=tuple(
-            duplicate
-            for duplicate in duplicates
-            if (key := (duplicate.file.flow, duplicate.file.path)) not in recorded
-            or not is_unchanged(duplicate.file, latest[key])
-        ),
+        duplicates=tuple(duplicate for duplicate in duplicates if not _is_recorded(duplicate, latest)),
         touched=tuple(touched),
         known_bad=tuple(known_bad),
-        changed=() if reload else tuple(changed),
+        changed=tuple(file for file in changed if file.flow not in reloading),
+        gone=gone,
     )
 
 
 def files_to_hash(listed: Iterable[SourceFile], ledger: Iterable[LedgerEntry]) -> tuple[SourceFile, ...]:
     """The listed files whose content a plan must know: all but those with the size and time of a known entry."""
-    known: set[tuple[str, str, int, int]] = {
-        (entry.flow, entry.path, entry.size, entry.modified_at) for entry in ledger if entry.status in _SETTLED
-    }
+    known = {(entry.flow, entry.path, entry.size, entry.modified_at) for entry in ledger if entry.status in _SETTLED}
     return tuple(file for file in listed if (file.flow, file.path, file.size, file.modified_at) not in known)
 
 
-def check_changes(plan: LoadPlan, source: FileSource, dataset: TableName) -> None:
+def check_changes(plan: LoadPlan, table: StreamingTable) -> None:
     """Raises SourceFileError naming the first file that changed after it was loaded."""
     if not plan.changed:
         return
     first, more = plan.changed[0], len(plan.changed) - 1
     others = f" (and {more} more)" if more else ""
     raise SourceFileError(
-        f"'{first.path}'{others} changed after it was loaded into {dataset}.",
+        f"'{first.path}'{others} changed after it was loaded into {table.name}.",
         path=first.path,
-        where=source.location,
+        where=next((flow.source.location for flow in table.flows if flow.name == first.flow), table.location),
         hint="Deliver corrections under a new name, or set 'on_change: reload' to replace the file's rows.",
     )
 
@@ -175,6 +175,10 @@ def is_unchanged(file: SourceFile, entry: LedgerEntry) -> bool:
 
 _SETTLED = frozenset({FileStatus.LOADED, FileStatus.BAD, FileStatus.DUPLICATE})
 _Key = tuple[str, str]
+
+
+def _same_stat(file: SourceFile, entry: LedgerEntry) -> bool:
+    return (file.size, file.modified_at) == (entry.size, entry.modified_at)
 
 
 def _index(ledger: Iterable[LedgerEntry]) -> tuple[dict[_Key, LedgerEntry], dict[_Key, LedgerEntry]]:
@@ -192,46 +196,35 @@ def _index(ledger: Iterable[LedgerEntry]) -> tuple[dict[_Key, LedgerEntry], dict
     return loaded, latest
 
 
-def _plan_full(source: FileSource, listed: Sequence[SourceFile], loaded: dict[_Key, LedgerEntry]) -> LoadPlan:
-    due, duplicates = _without_duplicates(source, listed, {})
-    present = {(file.flow, file.path) for file in listed}
-    flows = {file.flow for file in listed}
-    return LoadPlan(
-        full=True,
-        load=tuple(file for file in due if (file.flow, file.path) not in loaded),
-        reload=tuple(file for file in due if (file.flow, file.path) in loaded),
-        duplicates=duplicates,
-        gone=tuple(sorted(path for flow, path in loaded if flow in flows and (flow, path) not in present)),
-    )
-
-
-def _contents(
-    loaded: dict[_Key, LedgerEntry], reload: tuple[SourceFile, ...], listed: Sequence[SourceFile]
-) -> dict[str, str]:
-    """Content hash to path, of everything this flow has in the table once the reloads are done."""
-    flows = {file.flow for file in listed}
+def _contents(loaded: dict[_Key, LedgerEntry], reload: tuple[SourceFile, ...]) -> dict[_Key, str]:
+    """Flow and content hash to path, of everything that is in the table once the reloads are done."""
     replaced = {(file.flow, file.path) for file in reload}
     contents = {
-        entry.content_hash: path
+        (flow, entry.content_hash): path
         for (flow, path), entry in loaded.items()
-        if entry.content_hash is not None and flow in flows and (flow, path) not in replaced
+        if entry.content_hash is not None and (flow, path) not in replaced
     }
-    contents.update({file.content_hash: file.path for file in reload if file.content_hash is not None})
+    contents.update({(file.flow, file.content_hash): file.path for file in reload if file.content_hash is not None})
     return contents
 
 
 def _without_duplicates(
-    source: FileSource, candidates: Iterable[SourceFile], contents: dict[str, str]
+    table: StreamingTable, candidates: Iterable[SourceFile], contents: dict[_Key, str]
 ) -> tuple[tuple[SourceFile, ...], tuple[Duplicate, ...]]:
     """The candidates to load and those whose content is there already, or comes with an earlier candidate."""
-    if not source.deduplicate_content:
-        return tuple(candidates), ()
+    deduplicated = {flow.name for flow in table.flows if flow.source.deduplicate_content}
     load, duplicates = [], []
     for file in candidates:
-        if file.content_hash is not None and file.content_hash in contents:
-            duplicates.append(Duplicate(file=file, of=contents[file.content_hash]))
-            continue
-        load.append(file)
-        if file.content_hash is not None:
-            contents[file.content_hash] = file.path
+        if file.flow not in deduplicated or file.content_hash is None:
+            load.append(file)
+        elif (file.flow, file.content_hash) in contents:
+            duplicates.append(Duplicate(file=file, of=contents[file.flow, file.content_hash]))
+        else:
+            load.append(file)
+            contents[file.flow, file.content_hash] = file.path
     return tuple(load), tuple(duplicates)
+
+
+def _is_recorded(duplicate: Duplicate, latest: dict[_Key, LedgerEntry]) -> bool:
+    entry = latest.get((duplicate.file.flow, duplicate.file.path))
+    return entry is not None and entry.status is FileStatus.DUPLICATE and is_unchanged(duplicate.file, entry)

@@ -79,7 +79,7 @@ class DeltaWarehouse:
         }
         self.publications.append([row], application=self._application, sequence=publication.sequence)
 
-    def pending_epochs(self) -> Mapping[TableName, tuple[int, str]]:
+    def pending_epochs(self) -> Mapping[TableName, int]:
         """See `run.ports.Warehouse`."""
         return self.ledger.pending_epochs(self._spec.name)
 
@@ -108,6 +108,12 @@ class DeltaWarehouse:
         row["seconds"] = (outcome.ended_at - outcome.started_at).total_seconds()
         row["publication"] = outcome.publication.sequence if outcome.publication else None
         self.runs.append([row])
+
+    def last_seconds(self) -> float | None:
+        """How long the last run that published something took, in seconds; None if there was none."""
+        rows = self.runs.rows(columns=["project", "started_at", "seconds", "publication"])
+        built = [row for row in rows if row["project"] == self._spec.name and row["publication"] is not None]
+        return float(max(built, key=lambda row: row["started_at"])["seconds"]) if built else None
 
     def record_lineage(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds column lineage rows (columns of `system/lineage` but `project`)."""

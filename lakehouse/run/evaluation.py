@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.analysis.failure import Failure, describe_failure
 from lakehouse.definition.dataset import MaterializedView, Query, SqlQuery, TemporaryView
+from lakehouse.definition.session_stand_in import using_session
 from lakehouse.errors import LakehouseError, QueryError, RefreshError
 
 # Definition files may change the working directory or rely on it; it is one per process, like the import state.
@@ -35,8 +36,8 @@ def evaluate_query(session: SparkSession, dataset: MaterializedView | TemporaryV
     with failures_named(f"{dataset.name}", query, root), _USER_CODE, _working_directory(root):
         if isinstance(query, SqlQuery):
             return session.sql(query.text)
-        _make_active(session)
-        frame: Any = query.function()
+        with using_session(session):
+            frame: Any = query.function()
         if not isinstance(frame, DataFrame):
             raise QueryError(
                 f"the query function of {dataset.name} returned {type(frame).__name__}; expected a DataFrame.",
@@ -68,12 +69,6 @@ def _query_error(name: str, query: Query | None, text: str | None, failure: Fail
         where=failure.where(query.location) if query else failure.location,
     )
     return MissingTable(error, failure.missing_table) if failure.missing_table else error
-
-
-def _make_active(session: SparkSession) -> None:
-    # A function may ask for SparkSession.active(); the active session belongs to the thread.
-    jvm: Any = session._jvm
-    jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(session._jsparkSession)
 
 
 @contextmanager

@@ -208,6 +208,8 @@ def _settle_early(
     decided = _decided(step, plan, done)
     if decided.mode is not RefreshMode.SKIP:
         return None
+    if decided.load is not None and decided.load.touched:
+        ports.warehouse.write_ledger(decided.load.touched)  # or every run would look into these files again
     return replace(unchanged, step=decided, bad_files=_known_bad(decided))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from lakehouse.analysis.query import QueryAnalysis, analyse_query
-from lakehouse.analysis.schema import OutputColumn, empty_select, output_columns
+from lakehouse.analysis.schema import OutputColumn, empty_select, output_columns, view_columns
 from lakehouse.definition.dataset import Dataset, ExternalTable, MaterializedView, StreamingTable, TemporaryView
 from lakehouse.definition.project import Project
 from lakehouse.errors import CyclicGraph, DefinitionError, DefinitionErrors, LakehouseError, QueryError, UnknownName
@@ -91,8 +91,11 @@ class QueryAnalyst:
                 self._catalog.define_temporary(dataset.name.name, frame)
             else:
                 frame = shape(frame, dataset.layout, dataset.location)
-                self._catalog.declare(dataset.name, empty_select(output_columns(frame)))
+                self._declare(dataset.name, output_columns(frame))
             self._known[dataset.name] = analyse_query(frame)
+
+    def _declare(self, name: TableName, columns: tuple[OutputColumn, ...]) -> None:
+        self._catalog.declare(name, view_columns(columns), empty_select(columns))
 
     def _resolve(self, missing: MissingTable, dataset: Dataset) -> TableName:
         known = frozenset(self._datasets)
@@ -116,6 +119,6 @@ class QueryAnalyst:
         elif isinstance(dataset, StreamingTable):
             columns = self._source_columns(dataset)
             if columns:
-                self._catalog.declare(dataset.name, empty_select(columns))
+                self._declare(dataset.name, columns)
             else:
                 self._pin(dataset.name)

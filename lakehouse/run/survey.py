@@ -16,7 +16,7 @@ from lakehouse.errors import OwnershipError
 from lakehouse.graph.dataflow import DataflowGraph, build_graph
 from lakehouse.graph.validation import validate_project
 from lakehouse.names import TableName
-from lakehouse.plan.load_plan import LedgerEntry, LoadPlan, plan_load
+from lakehouse.plan.load_plan import FileStatus, LedgerEntry, LoadPlan, plan_load
 from lakehouse.plan.records import PublishedTable, TableFacts
 from lakehouse.plan.refresh_plan import Identity, PlanFacts, RefreshPlan, current_record, plan_refresh
 from lakehouse.plan.settings import settings_fingerprint
@@ -102,14 +102,13 @@ def plan_loads(workspace: Workspace, full: frozenset[TableName]) -> dict[TableNa
     streaming = [dataset for dataset in workspace.project.stored if isinstance(dataset, StreamingTable)]
     wanted = [dataset for dataset in streaming if not full or dataset.name in full]
     if wanted:
-        for entry in workspace.warehouse.ledger_entries():
+        for entry in workspace.warehouse.ledger.entries():
             entries.setdefault(entry.dataset, []).append(entry)
-    return {
-        dataset.name: plan_load(
-            dataset, workspace.list_files(dataset), entries.get(str(dataset.name), []), full=bool(full)
-        )
-        for dataset in wanted
-    }
+    plans: dict[TableName, LoadPlan] = {}
+    for dataset in wanted:
+        known = [entry for entry in entries.get(str(dataset.name), []) if entry.status is not FileStatus.PENDING]
+        plans[dataset.name] = plan_load(dataset, workspace.list_files(dataset, known), known, full=bool(full))
+    return plans
 
 
 def _edges_are_known(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,10 @@ from lakehouse.definition.loading import load_project
 from lakehouse.definition.project import Project, ProjectSpec
 from lakehouse.definition.spec_file import read_spec
 from lakehouse.names import TableName
-from lakehouse.plan.load_plan import SourceFile
+from lakehouse.plan.load_plan import LedgerEntry, SourceFile, files_to_hash
 from lakehouse.run.delta_warehouse import DeltaWarehouse
 from lakehouse.run.location import locate
-from lakehouse.storage.source_files import list_source_files
+from lakehouse.storage.source_files import list_source_files, with_hashes
 
 if TYPE_CHECKING:  # importing it imports pyspark
     from pyspark.sql import SparkSession
@@ -45,11 +45,16 @@ class Workspace:
         """Where a declared table lies."""
         return locate(self.project, name)
 
-    def list_files(self, dataset: StreamingTable) -> tuple[SourceFile, ...]:
-        """The files that are there for a streaming table, flow by flow, sorted by path."""
-        return tuple(
+    def list_files(self, dataset: StreamingTable, known: Sequence[LedgerEntry]) -> tuple[SourceFile, ...]:
+        """The files that are there for a streaming table, flow by flow, sorted by path.
+
+        Those that size and time do not show to be among the `known` carry the hash of their content.
+        """
+        listed = [
             file for flow in dataset.flows for file in list_source_files(flow.name, flow.source.files, self._spec.root)
-        )
+        ]
+        hashed = {(file.flow, file.path): file for file in with_hashes(files_to_hash(listed, known))}
+        return tuple(hashed.get((file.flow, file.path), file) for file in listed)
 
     def close(self) -> None:
         """Ends the session if one was started."""

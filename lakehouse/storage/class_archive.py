@@ -6,6 +6,7 @@ instead of reading some 20,000 classes from jars. So the first session of a kind
 after Python is gone; the next one adopts it. Whatever is wrong, a session starts without: nothing depends on it.
 
 One folder, `$XDG_CACHE_HOME/lakehouse/classes`, holds per key: `KEY.jsa` the archive, `KEY.part` one being written,
+`KEY.classes` how much it holds,
 `KEY.lock` the lock that the recording JVM inherits, so that the system releases it when that JVM is gone, however it
 ended. Each byte in the lock file is a recording; after three the machine is left alone.
 """
@@ -32,8 +33,10 @@ SPACE_NEEDED = 1 << 30  # bytes; an archive is about 200 MB
 ATTEMPTS = 3
 _MAGIC = 0xF00BABA8  # JDK: cds.h, CDS_DYNAMIC_ARCHIVE_MAGIC; the JVM writes the header last
 _SMALLEST = 1 << 20  # bytes; a real archive is far larger
+_POOR = 1.15  # times as many classes as were recorded
 _KEPT = 4  # archives; two collectors, two versions
 _UNUSED_DAYS = 30
+_ENDINGS = (".jsa", ".part", ".lock", ".classes")
 _QUIET = "-Xlog:disable"  # the JVM reports on archives on its standard output
 
 
@@ -99,6 +102,21 @@ def discard(archive: ClassArchive) -> None:
     """Throw an archive away that the JVM did not accept, so that another is recorded."""
     if archive.path is not None:
         archive.path.unlink(missing_ok=True)
+
+
+def judge(archive: ClassArchive, classes: int) -> None:
+    """Note how many classes a recording session loaded; discard an archive that a later session finds poor, because
+    the one that recorded it did little."""
+    if archive.path is None:
+        return
+    note = archive.path.with_suffix(".classes")
+    try:
+        if archive.state is ArchiveState.RECORDED:
+            note.write_text(str(classes), encoding="ascii")
+        elif archive.state is ArchiveState.USED and classes > _POOR * int(note.read_text(encoding="ascii")):
+            discard(archive)
+    except (OSError, ValueError):  # no note, no judgement
+        return
 
 
 def is_mapped(archive: ClassArchive, process: int) -> bool | None:
@@ -173,7 +191,7 @@ def _used(path: Path) -> ClassArchive:
 
 def _prune(folder: Path) -> None:
     """Keep the few archives used last: other Java builds, other versions of Spark or Delta leave theirs behind."""
-    ages = {path: path.stat().st_mtime for path in folder.iterdir() if path.suffix in (".jsa", ".part", ".lock")}
+    ages = {path: path.stat().st_mtime for path in folder.iterdir() if path.suffix in _ENDINGS}
     archives = sorted((path for path in ages if path.suffix == ".jsa"), key=lambda path: ages[path], reverse=True)
     oldest = time.time() - _UNUSED_DAYS * 86_400
     for path in {*archives[_KEPT:], *(path for path, age in ages.items() if age < oldest)}:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import delta.exceptions  # noqa: F401  makes pyspark raise Delta's conflicts as classes of their own
 from pyspark import SparkConf, SparkContext
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from lakehouse.errors import InstallationError
 from lakehouse.storage import session_profile as profile
-from lakehouse.storage.class_archive import ArchiveState, ClassArchive, discard, is_mapped, open_archive
+from lakehouse.storage.class_archive import ArchiveState, ClassArchive, discard, is_mapped, judge, open_archive
 from lakehouse.storage.jars import DeltaJars, delta_jars, spark_home
 from lakehouse.storage.java import JavaInstallation, find_java
 from lakehouse.storage.session_jvm import VirtualMachine, add_jars, has_delta, start_machine
@@ -62,16 +63,13 @@ def open_session(
         configuration["spark.master"] = master
     context = SparkContext._active_spark_context
     if context is not None and context._jsc is not None:
-        session = _session_in(context, configuration)
-    elif SparkContext._gateway is not None or "PYSPARK_GATEWAY_PORT" in os.environ:
+        return _session_in(context, configuration)
+    stop_session()  # one of ours whose context someone stopped
+    if SparkContext._gateway is not None or "PYSPARK_GATEWAY_PORT" in os.environ:
         _started = _submitted(configuration, app_name)
-        session = _started.session
     else:
         _started = _local(configuration, app_name, expected_seconds)
-        session = _started.session
-    import delta.exceptions  # noqa: F401  Delta's errors become its own classes; registers with a started pyspark
-
-    return session
+    return _started.session
 
 
 def isolated_session(spark: SparkSession, settings: Mapping[str, str]) -> SparkSession:
@@ -94,6 +92,10 @@ def stop_session() -> None:
     if _started is None:
         return
     ended, _started = _started, None
+    if ended.archive is not None:
+        jvm: Any = SparkContext._jvm
+        beans = jvm.java.lang.management.ManagementFactory
+        judge(ended.archive, beans.getClassLoadingMXBean().getTotalLoadedClassCount())
     ended.session.stop()
     recording = ended.archive is not None and ended.archive.state is ArchiveState.RECORDED
     _end(ended.machine, ended.scratch, wait=not recording)
@@ -129,7 +131,7 @@ def _local(given: Mapping[str, str], app_name: str, expected_seconds: float | No
     else:
         settings = _with_distributed(settings, jars)
     settings[_JAVA_OPTIONS] = profile.join_options(profile.with_quiet_log(options, _LOG_SETTINGS))
-    settings = _with_class_path(profile.with_delta(settings), jars)
+    settings = _with_class_path(profile.with_delta(settings), [*jars.files, *profile.leading_jars(home)])
     machine: VirtualMachine | None = None
     try:
         machine, archive = _machine(settings, java, home)
@@ -207,10 +209,10 @@ def _with_options(settings: Mapping[str, str], options: Sequence[str], archive: 
     return {**settings, _JAVA_OPTIONS: profile.join_options([*options, *archive.options])}
 
 
-def _with_class_path(settings: Mapping[str, str], jars: DeltaJars) -> dict[str, str]:
+def _with_class_path(settings: Mapping[str, str], jars: Sequence[Path]) -> dict[str, str]:
     """Delta on the JVM's own class path: a class archive holds only classes from there."""
     path = settings.get("spark.driver.extraClassPath", "")
-    for jar in jars.files:
+    for jar in jars:
         path = profile.appended(path, str(jar), os.pathsep)
     return {**settings, **({"spark.driver.extraClassPath": path} if path else {})}
 

@@ -40,11 +40,12 @@ class SessionCatalog:
             self.session.sql(f"CREATE OR REPLACE VIEW {name.quoted} AS SELECT * FROM {raw} VERSION AS OF {version}")
             self._pinned[name] = (location, version)
 
-    def declare(self, name: TableName, empty_query: str) -> None:
-        """Makes `name` known with the columns of `empty_query`, a SELECT that returns no rows."""
+    def declare(self, name: TableName, columns: str, empty_query: str) -> None:
+        """Makes `name` known as a view over `empty_query`, a SELECT that returns no rows; `columns` is the list of
+        column names and comments in parentheses."""
         with self._lock:
             self._schema(name.schema)
-            self.session.sql(f"CREATE OR REPLACE VIEW {name.quoted} AS {empty_query}")
+            self.session.sql(f"CREATE OR REPLACE VIEW {name.quoted} {columns} AS {empty_query}")
             self._pinned.pop(name, None)
 
     def define_temporary(self, name: str, frame: DataFrame) -> None:

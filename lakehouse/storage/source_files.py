@@ -13,12 +13,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from lakehouse.errors import SourceFileError
-from lakehouse.plan.load_plan import SourceFile
+from lakehouse.plan.load_plan import LedgerEntry, SourceFile, files_to_hash
 from lakehouse.storage.file_patterns import compile_pattern, expand_braces, has_magic, is_hidden, local_matches
 
 _URI = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]*://")
@@ -52,6 +53,21 @@ def with_hashes(files: Iterable[SourceFile], *, remote: bool = False) -> tuple[S
         return tuple(pool.map(lambda file: _with_hash(file) if remote or is_local(file) else file, files))
 
 
+def hash_changes(
+    listed: Iterable[SourceFile], ledger: Iterable[LedgerEntry], *, remote_flows: frozenset[str] = frozenset()
+) -> tuple[SourceFile, ...]:
+    """The listing with the hash of every file that is new or looks changed; remote files only of `remote_flows`
+    (those that deduplicate by content). A listing without changes reads no file."""
+    listed = tuple(listed)
+    due = files_to_hash(listed, ledger)
+    hashed = {
+        (file.flow, file.uri): file
+        for remote in (False, True)
+        for file in with_hashes([file for file in due if (file.flow in remote_flows) is remote], remote=remote)
+    }
+    return tuple(hashed.get((file.flow, file.uri), file) for file in listed)
+
+
 def unchanged(files: Iterable[SourceFile]) -> tuple[SourceFile, ...]:
     """Those files that still have the size and the time of their listing: the others are still being written."""
     files = tuple(files)
@@ -65,18 +81,18 @@ def unchanged(files: Iterable[SourceFile]) -> tuple[SourceFile, ...]:
     return tuple(file for file in files if file.uri in still)
 
 
-def open_source_file(file: SourceFile) -> BinaryIO:
-    """The file's bytes, decompressed where its name ends in .gz or .bz2; the caller closes it. Raises OSError."""
-    if is_local(file):
-        raw: BinaryIO = open(local_path(file), "rb")  # noqa: SIM115  # handed to the caller
-    else:
-        filesystem, path, _ = _filesystem(file.uri)
-        raw = cast(BinaryIO, filesystem.open_input_file(path))
-    if file.path.endswith(".gz"):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-    if file.path.endswith(".bz2"):
-        return cast(BinaryIO, bz2.BZ2File(raw))
-    return raw
+@contextmanager
+def open_source_file(file: SourceFile) -> Iterator[BinaryIO]:
+    """The file's bytes, decompressed where its name ends in .gz or .bz2. Raises OSError."""
+    with _open_raw(file) as raw:
+        if file.path.endswith(".gz"):
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                yield cast(BinaryIO, unpacked)
+        elif file.path.endswith(".bz2"):
+            with bz2.BZ2File(raw) as unpacked:
+                yield cast(BinaryIO, unpacked)
+        else:
+            yield raw
 
 
 def is_local(file: SourceFile) -> bool:
@@ -87,6 +103,13 @@ def is_local(file: SourceFile) -> bool:
 def local_path(file: SourceFile) -> str:
     """The path of a local file for the operating system."""
     return file.uri[len("file://") :]
+
+
+def _open_raw(file: SourceFile) -> BinaryIO:
+    if is_local(file):
+        return open(local_path(file), "rb")
+    filesystem, path, _ = _filesystem(file.uri)
+    return cast(BinaryIO, filesystem.open_input_file(path))
 
 
 def _list_local(flow: str, pattern: str, root: Path) -> Iterator[SourceFile]:
@@ -219,12 +242,7 @@ def _local_stat(file: SourceFile) -> tuple[int, int] | None:
 def _with_hash(file: SourceFile) -> SourceFile:
     digest = hashlib.blake2b(digest_size=16)
     try:
-        if is_local(file):
-            stream: BinaryIO = open(local_path(file), "rb", buffering=0)  # noqa: SIM115  # closed below
-        else:
-            filesystem, path, _ = _filesystem(file.uri)
-            stream = cast(BinaryIO, filesystem.open_input_file(path))
-        with stream:
+        with _open_raw(file) as stream:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
     except OSError:

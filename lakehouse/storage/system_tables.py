@@ -78,6 +78,13 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             ("recorded_at", _WHEN),
         ]
     ),
+    "resets": pa.schema(
+        [
+            ("project", pa.string()),
+            ("dataset", pa.string()),
+            ("requested_at", _WHEN),
+        ]
+    ),
 }
 
 _COMPACT_EVERY = 50

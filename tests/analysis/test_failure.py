@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from pyspark.sql import SparkSession
 
 from lakehouse.analysis.failure import Failure, describe_failure
 from lakehouse.errors import SourceLocation
-from tests.analysis import queries_that_fail
 
 HERE = Path(__file__).parent
+FUNCTIONS = runpy.run_path(str(HERE / "queries_that_fail.py"))
 NOISE = ("\n", "\tat ", "SQLSTATE", "== SQL", "Relation", "o1", "org.apache", "Traceback")
 
 
@@ -118,7 +119,7 @@ def test_a_file_that_cannot_be_read_says_why(project: SparkSession, tmp_path: Pa
 def test_a_query_function_fails_at_its_own_line(
     project: SparkSession, function: str, condition: str | None, line: int
 ) -> None:
-    failure = failure_of(lambda: getattr(queries_that_fail, function)(project).collect(), root=HERE)
+    failure = failure_of(lambda: FUNCTIONS[function](project).collect(), root=HERE)
     assert failure.condition == condition
     assert failure.where(SourceLocation("elsewhere.py", 1)) == SourceLocation("queries_that_fail.py", line)
 
@@ -126,7 +127,7 @@ def test_a_query_function_fails_at_its_own_line(
 @pytest.mark.spark
 def test_a_worker_fails_with_the_users_own_error(project: SparkSession, tmp_path: Path) -> None:
     def write() -> None:
-        queries_that_fail.worker_fails(project).write.format("delta").save(str(tmp_path / "t"))
+        FUNCTIONS["worker_fails"](project).write.format("delta").save(str(tmp_path / "t"))
 
     failure = failure_of(write, root=HERE)
     assert failure.message == "ValueError: two lines"

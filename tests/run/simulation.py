@@ -310,8 +310,9 @@ class SimulatedWarehouse:
                 for path, rows in sorted(files.items())
             ]
             entries = [entry for entry in world.ledger if entry.dataset == str(name)]
-            source = datasets[name].flows[0].source  # type: ignore[union-attr]
-            loads[name] = plan_load(source, listed, entries, full=False)
+            table = datasets[name]
+            assert isinstance(table, StreamingTable)
+            loads[name] = plan_load(table, listed, entries, full=False)
         publication = self.latest_publication()
         facts = PlanFacts(
             tables={name: self.table_facts(name) for name in datasets},

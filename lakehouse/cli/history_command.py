@@ -1,0 +1,123 @@
+"""`lakehouse history`: past runs, or the past refreshes of one dataset, newest first."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from lakehouse.cli.figures import count, duration, few, instant
+from lakehouse.cli.project_arguments import opened_workspace
+from lakehouse.cli.screen import Column, Screen
+from lakehouse.cli.table_states import find_dataset
+from lakehouse.run.outcome import RunStatus, StepStatus
+from lakehouse.run.workspace import Workspace
+
+RUN_COLUMNS = (
+    Column(key="run", title="run"),
+    Column(key="started_at", title="started (UTC)", write=instant, wide=True),
+    Column(key="seconds", title="took", write=duration, right=True),
+    Column(key="status", title="status"),
+    Column(key="rows", title="rows", write=count, right=True),
+    Column(key="changed", title="changed", write=lambda names: few(names) or "nothing", folds=True),
+)
+REFRESH_COLUMNS = (
+    Column(key="run", title="run"),
+    Column(key="seconds", title="took", write=duration, right=True),
+    Column(key="status", title="status"),
+    Column(key="mode", title="mode"),
+    Column(key="version", title="version", right=True, wide=True),
+    Column(key="rows_out", title="rows", write=count, right=True),
+    Column(key="why", title="why", folds=True),
+)
+
+
+def execute(arguments: argparse.Namespace, screen: Screen) -> int:
+    """Exit code 0. Raises UnknownName for a dataset that is not declared."""
+    with opened_workspace(arguments) as workspace:
+        if arguments.table:
+            name = str(find_dataset(workspace.project, arguments.table).name)
+            rows, columns, what = refresh_rows(workspace, name, arguments.limit), REFRESH_COLUMNS, "refresh"
+            nothing = f"{name} was never refreshed; 'lakehouse run' does it."
+        else:
+            rows, columns, what = run_rows(workspace, arguments.limit), RUN_COLUMNS, "run"
+            nothing = "nothing was run yet; 'lakehouse run' does it."
+    for row in rows:
+        screen.event(what, **row)
+    screen.table(columns, rows)
+    if not rows:
+        screen.say(nothing)
+    return 0
+
+
+def run_rows(workspace: Workspace, limit: int) -> list[dict[str, Any]]:
+    """The newest runs, newest first: run, started_at, ended_at, seconds, status, publication, changed, rows, failed.
+
+    A run has a row when it starts and one when it ends; one that died has the first only.
+    """
+    project = workspace.project.spec.name
+    runs: dict[str, dict[str, Any]] = {}
+    for row in workspace.warehouse.runs.rows(filters=[("project", "=", project)]):
+        if row["run"] not in runs or row["status"] != RunStatus.RUNNING.value:
+            runs[row["run"]] = row
+    newest = sorted(runs.values(), key=lambda row: row["started_at"], reverse=True)[:limit]
+    if not newest:
+        return []
+    done = workspace.warehouse.refreshes.rows(
+        columns=["run", "dataset", "status", "rows_out", "started_at"],
+        filters=[
+            ("project", "=", project),
+            ("status", "!=", StepStatus.SKIPPED.value),
+            ("run", "in", [row["run"] for row in newest]),
+        ],
+    )
+    refreshes: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(done, key=lambda row: row["started_at"]):
+        refreshes.setdefault(row["run"], []).append(row)
+    return [_run_fields(row, refreshes.get(row["run"], [])) for row in newest]
+
+
+def refresh_rows(workspace: Workspace, dataset: str, limit: int) -> list[dict[str, Any]]:
+    """The newest refreshes of one dataset, newest first, as in `system/refreshes`; `why` is the reason or the error.
+    Runs that had nothing to do for it do not count."""
+    rows = workspace.warehouse.refreshes.rows(
+        filters=[
+            ("project", "=", workspace.project.spec.name),
+            ("dataset", "=", dataset),
+            ("status", "!=", StepStatus.SKIPPED.value),
+        ]
+    )
+    rows.sort(key=lambda row: row["started_at"], reverse=True)
+    return [{**row, "why": row["error"] or row["reason"]} for row in rows[:limit]]
+
+
+def _run_fields(row: Mapping[str, Any], refreshes: list[dict[str, Any]]) -> dict[str, Any]:
+    changed = [refresh for refresh in refreshes if refresh["status"] == StepStatus.REFRESHED.value]
+    failed = [refresh["dataset"] for refresh in refreshes if refresh["status"] == StepStatus.FAILED.value]
+    return {
+        "run": row["run"],
+        "started_at": row["started_at"],
+        "ended_at": row["ended_at"],
+        "seconds": row["seconds"],
+        "status": _status(row),
+        "publication": row["publication"],
+        "changed": [refresh["dataset"] for refresh in changed],
+        "failed": failed,
+        "rows": sum(refresh["rows_out"] or 0 for refresh in changed),
+        "version": row["version"],
+    }
+
+
+def _status(row: Mapping[str, Any]) -> str:
+    """A run that never ended is still running, or its process is gone: on another machine that cannot be seen."""
+    if row["status"] != RunStatus.RUNNING.value or row["host"] != socket.gethostname():
+        return str(row["status"])
+    try:
+        os.kill(row["process"], 0)
+    except ProcessLookupError:
+        return "died"
+    except PermissionError:  # it is there, and another user's
+        return RunStatus.RUNNING.value
+    return RunStatus.RUNNING.value

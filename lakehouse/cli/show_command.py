@@ -1,0 +1,150 @@
+"""`lakehouse show TABLE`: one dataset, as declared, as published, and how it got there."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from lakehouse.cli.figures import count, counted, few, size
+from lakehouse.cli.history_command import REFRESH_COLUMNS, refresh_rows
+from lakehouse.cli.ls_command import state_fields
+from lakehouse.cli.project_arguments import opened_workspace
+from lakehouse.cli.screen import Column, Screen
+from lakehouse.cli.table_states import TableState, find_dataset, known_graph, table_states
+from lakehouse.definition.dataset import (
+    Dataset,
+    ExternalTable,
+    MaterializedView,
+    SqlQuery,
+    StreamingTable,
+    TemporaryView,
+)
+from lakehouse.definition.expectation import Expectation
+from lakehouse.run.workspace import Workspace
+
+_REFRESHES = 5
+_COLUMNS = (
+    Column(key="name", title="column"),
+    Column(key="type", title="type", folds=True),
+    Column(key="comment", title="comment", folds=True),
+)
+
+
+def execute(arguments: argparse.Namespace, screen: Screen) -> int:
+    """Exit code 0. Raises UnknownName for a dataset that is not declared."""
+    with opened_workspace(arguments) as workspace:
+        shown = _facts_of(workspace, find_dataset(workspace.project, arguments.table))
+    screen.event("table", **shown)
+    _headline(shown, screen)
+    _facts(shown, screen)
+    if shown["columns"]:
+        screen.say()
+        screen.table(_COLUMNS, shown["columns"])
+    _expectations(shown["expectations"], screen)
+    if shown["refreshes"]:
+        screen.say()
+        screen.say("last refreshes", "bold")
+        screen.table(REFRESH_COLUMNS, shown["refreshes"])
+    return 0
+
+
+def _facts_of(workspace: Workspace, dataset: Dataset) -> dict[str, Any]:
+    state = table_states(workspace, [dataset.name])[0]
+    graph = known_graph(workspace)
+    return {
+        **state_fields(state),
+        **_contents_fields(state),
+        **_declared_fields(dataset),
+        "location": None if isinstance(dataset, TemporaryView) else workspace.locate(dataset.name),
+        "inputs": [str(name) for name in graph.inputs[dataset.name]],
+        "readers": [str(name) for name in graph.outputs[dataset.name]],
+        "refreshes": refresh_rows(workspace, str(dataset.name), _REFRESHES),
+    }
+
+
+def _headline(shown: dict[str, Any], screen: Screen) -> None:
+    screen.say(f"{shown['dataset']}: {shown['kind']}, {shown['state']}", "bold")
+    if shown["comment"]:
+        screen.say(shown["comment"])
+    if shown["last_status"] == "failed":
+        screen.say(f"last refresh failed: {shown['error']}", "red")
+    screen.say()
+
+
+def _facts(shown: dict[str, Any], screen: Screen) -> None:
+    version = shown["version"]
+    lines = {
+        "declared": f"{shown['file']}:{shown['line']}",
+        "reads": few(shown["inputs"], 8) or few(shown["sources"], 8),
+        "read by": few(shown["readers"], 8),
+        "version": None if version is None else f"{version}{_beyond(shown)}",
+        "rows": None if shown["rows"] is None else count(shown["rows"]),
+        "stored": None if shown["length"] is None else f"{size(shown['length'])} in {counted(shown['files'], 'file')}",
+        "location": shown["location"],
+        "tags": ", ".join(shown["tags"]),
+        "primary key": ", ".join(shown["primary_key"]),
+        "partitioned by": ", ".join(shown["partition_by"]),
+        "clustered by": ", ".join(shown["cluster_by"]),
+        "properties": ", ".join(f"{key}={value}" for key, value in shown["properties"].items()),
+        "set aside": ", ".join(f"{file['path']} ({file['reason']})" for file in shown["files_aside"]),
+    }
+    width = max(len(title) for title, text in lines.items() if text)
+    for title, text in lines.items():
+        if text:
+            screen.say(f"{title:<{width}}  {text}")
+
+
+def _beyond(shown: dict[str, Any]) -> str:
+    newest = shown["newest_version"]
+    return f" (its newest, {newest}, is not published)" if newest is not None and newest > shown["version"] else ""
+
+
+def _expectations(expectations: list[dict[str, Any]], screen: Screen) -> None:
+    if not expectations:
+        return
+    screen.say()
+    columns = (
+        Column(key="name", title="expectation"),
+        Column(key="expects", title="expects", folds=True),
+        Column(key="on_violation", title="on violation"),
+    )
+    screen.table(columns, expectations)
+
+
+def _contents_fields(state: TableState) -> dict[str, Any]:
+    contents = state.contents
+    declared = getattr(state.dataset, "layout", None)
+    declared_columns = declared.columns if declared else ()
+    return {
+        "columns": [
+            {"name": column.name, "type": column.type, "nullable": column.nullable, "comment": column.comment}
+            for column in (contents.columns if contents else declared_columns)
+        ],
+        "files": contents.files if contents else None,
+        "length": contents.length if contents else None,
+        "properties": dict(contents.properties) if contents else dict(declared.properties if declared else ()),
+        "primary_key": list(declared.primary_key if declared else ()),
+        "partition_by": list(declared.partition_by if declared else ()),
+        "cluster_by": list(declared.cluster_by if declared else ()),
+    }
+
+
+def _declared_fields(dataset: Dataset) -> dict[str, Any]:
+    query = dataset.query if isinstance(dataset, MaterializedView | TemporaryView) else None
+    expectations = () if isinstance(dataset, ExternalTable) else getattr(dataset, "expectations", ())
+    return {
+        "query": query.text if isinstance(query, SqlQuery) else None,
+        "sources": [flow.source.files for flow in dataset.flows] if isinstance(dataset, StreamingTable) else [],
+        "expectations": [_expectation_fields(expectation) for expectation in expectations],
+    }
+
+
+def _expectation_fields(expectation: Expectation) -> dict[str, Any]:
+    arguments = json.dumps(expectation.arguments) if expectation.arguments else ""
+    return {
+        "name": expectation.name,
+        "expects": expectation.condition or f"{expectation.type} {arguments}".strip(),
+        "on_violation": expectation.on_violation.value,
+        "severity": expectation.severity.value,
+    }

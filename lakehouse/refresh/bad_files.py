@@ -1,0 +1,130 @@
+"""Files that cannot be loaded: which they are, and why.
+
+Good loads pay one counter for this. Only when a load fails, or the counter is not zero, are the guilty files looked
+for. Nothing but names, counts and messages comes to the driver.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from urllib.parse import unquote
+
+from lakehouse.plan.load_plan import SourceFile
+from lakehouse.storage.source_files import is_local, local_path, open_source_file
+
+_CHUNK = 1 << 20
+_LONGEST_CHAIN = 20
+
+
+class BadFileKind(str, Enum):
+    """Why a file is set aside."""
+
+    EMPTY = "empty file"
+    UNREADABLE = "unreadable"
+    ENCODING = "wrong encoding"
+    MALFORMED = "malformed records"
+    MISFIT = "values that do not fit"
+    SHAPE = "columns that do not fit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadFile:
+    """A file that is set aside; `detail` is one sentence."""
+
+    file: SourceFile
+    kind: BadFileKind
+    detail: str
+
+    @property
+    def reason(self) -> str:
+        """Kind and detail, as the ledger keeps them."""
+        return f"{self.kind.value}: {self.detail}"
+
+
+def without_empty(files: Iterable[SourceFile]) -> tuple[list[SourceFile], list[BadFile]]:
+    """The files that have bytes, and those that have none: a supplier's file is never meant to be empty."""
+    good, bad = [], []
+    for file in files:
+        if file.size:
+            good.append(file)
+        else:
+            bad.append(BadFile(file=file, kind=BadFileKind.EMPTY, detail="the file has 0 bytes"))
+    return good, bad
+
+
+def diagnose_failure(error: BaseException, files: Sequence[SourceFile]) -> list[BadFile]:
+    """The files that made Spark fail; empty if the failure has another cause.
+
+    Spark names the first one. Others broken in the same way are found without running again, where that is cheap.
+    """
+    named, cause = _failed_file(error)
+    by_path = {_bare(file.uri): file for file in files}
+    guilty = by_path.get(_bare(unquote(named))) if named else None
+    if guilty is None and named:
+        guilty = by_path.get(_bare(named))
+    if guilty is None:
+        return []
+    is_encoding = "Invalid UTF-8" in cause or "MalformedInput" in cause
+    kind = BadFileKind.ENCODING if is_encoding else BadFileKind.UNREADABLE
+    found = {guilty.uri: BadFile(file=guilty, kind=kind, detail=cause)}
+    packed = [file for file in files if file is not guilty and is_local(file) and file.path.endswith(".gz")]
+    with ThreadPoolExecutor() as pool:
+        for bad in pool.map(_broken_gzip, packed):
+            if bad is not None:
+                found[bad.file.uri] = bad
+    return list(found.values())
+
+
+def is_decodable(file: SourceFile, encoding: str) -> bool:
+    """Whether the file's bytes are text in the encoding, read to the end."""
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
+    except LookupError:
+        return True  # an encoding that Java knows and Python does not: no proof against the file
+    try:
+        with open_source_file(file) as stream:
+            while chunk := stream.read(_CHUNK):
+                decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _failed_file(error: BaseException) -> tuple[str | None, str]:
+    """The path in Spark's FAILED_READ_FILE, and the innermost message, or (None, "")."""
+    throwable: Any = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    path, message = None, ""
+    for _ in range(_LONGEST_CHAIN):
+        if throwable is None:
+            break
+        text = str(throwable.getMessage() or throwable.getClass().getSimpleName())
+        if path is None and "FAILED_READ_FILE" in text and hasattr(throwable, "getMessageParameters"):
+            path = str(throwable.getMessageParameters().get("path"))
+        elif path is not None:
+            message = text
+        throwable = throwable.getCause()
+    lines = message.splitlines()
+    return path, re.sub(r"^(?:[a-z]\w*\.)+[A-Z]\w*: ", "", lines[0]) if lines else "the file cannot be read"
+
+
+def _bare(uri: str) -> str:
+    """A local URI in one form, whoever wrote it."""
+    return re.sub(r"^file:/+", "/", uri)
+
+
+def _broken_gzip(file: SourceFile) -> BadFile | None:
+    try:
+        with gzip.open(local_path(file)) as stream:
+            while stream.read(_CHUNK):
+                pass
+    except (OSError, EOFError) as error:
+        return BadFile(file=file, kind=BadFileKind.UNREADABLE, detail=str(error))
+    return None

@@ -1,0 +1,100 @@
+"""What one version of a Delta table holds, by its log alone: columns, counts, size. No rows are read, no Spark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+_SQL_NAMES = {"long": "BIGINT", "integer": "INT", "short": "SMALLINT", "byte": "TINYINT"}
+_CONCURRENT = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredColumn:
+    """A column of a table as its log has it; `type` as Spark SQL writes it."""
+
+    name: str
+    type: str
+    nullable: bool
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableContents:
+    """One version of a table. `rows` is None where a file came without statistics; `length` in bytes."""
+
+    version: int
+    rows: int | None
+    files: int
+    length: int
+    columns: tuple[StoredColumn, ...]
+    properties: Mapping[str, str]
+    partition_by: tuple[str, ...]
+    comment: str | None
+
+
+def read_contents(location: str, version: int) -> TableContents | None:
+    """The table at `location` (an absolute path or a URI) as of `version`; None if that version cannot be opened."""
+    try:
+        table = DeltaTable(location, version=version)
+        actions = pa.table(table.get_add_actions(flatten=True))
+    except (TableNotFoundError, DeltaError, OSError):
+        return None
+    metadata = table.metadata()
+    rows = _column(actions, "num_records")
+    deleted = _column(actions, "deletion_vector.cardinality")
+    return TableContents(
+        version=version,
+        rows=None if None in rows else sum(rows) - sum(number or 0 for number in deleted),
+        files=actions.num_rows,
+        length=sum(_column(actions, "size_bytes")),
+        columns=tuple(
+            StoredColumn(
+                name=field["name"],
+                type=sql_type(field["type"]),
+                nullable=field["nullable"],
+                comment=field["metadata"].get("comment"),
+            )
+            for field in json.loads(table.schema().to_json())["fields"]
+        ),
+        properties=dict(sorted(metadata.configuration.items())),
+        partition_by=tuple(metadata.partition_columns),
+        comment=metadata.description,
+    )
+
+
+def read_all_contents(versions: Iterable[tuple[str, int]]) -> list[TableContents | None]:
+    """`read_contents` of many tables at once."""
+    with ThreadPoolExecutor(_CONCURRENT) as pool:
+        return list(pool.map(lambda wanted: read_contents(*wanted), versions))
+
+
+def sql_type(kind: Any) -> str:
+    """A type of the Delta protocol's schema as Spark SQL writes it.
+
+    >>> sql_type("long"), sql_type("decimal(9,2)"), sql_type({"type": "array", "elementType": "string"})
+    ('BIGINT', 'DECIMAL(9,2)', 'ARRAY<STRING>')
+    """
+    if isinstance(kind, str):
+        return _SQL_NAMES.get(kind, kind.upper())
+    match kind["type"]:
+        case "array":
+            return f"ARRAY<{sql_type(kind['elementType'])}>"
+        case "map":
+            return f"MAP<{sql_type(kind['keyType'])}, {sql_type(kind['valueType'])}>"
+        case "struct":
+            fields = ", ".join(f"{field['name']}: {sql_type(field['type'])}" for field in kind["fields"])
+            return f"STRUCT<{fields}>"
+        case _:
+            return str(kind["type"]).upper()
+
+
+def _column(actions: pa.Table, name: str) -> list[Any]:
+    return list(actions[name].to_pylist()) if name in actions.column_names else []
