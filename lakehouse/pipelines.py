@@ -20,12 +20,13 @@ from pyspark import pipelines as _spark
 from pyspark.pipelines import append_flow, create_sink, create_streaming_table
 from pyspark.pipelines.graph_element_registry import get_active_graph_element_registry
 
+from lakehouse.definition.dataset_document import StreamingTableModel
 from lakehouse.definition.expectation import OnViolation
 from lakehouse.definition.file_source import SourceModel
 from lakehouse.definition.python_registry import ProjectRegistry
 from lakehouse.definition.recorded_expectation import RecordedExpectation, record_expectations
 from lakehouse.definition.user_frame import calling_line
-from lakehouse.errors import InvalidValue
+from lakehouse.errors import InvalidValue, UnknownKey
 
 __all__ = [
     "append_flow",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 _SOURCE_KEYS = tuple(field.alias or name for name, field in SourceModel.model_fields.items() if name != "name")
+_TABLE_KEYS = ("partition_cols", *(name for name in StreamingTableModel.model_fields if name != "streaming_table"))
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
@@ -84,6 +86,9 @@ def streaming_table(name: str, *, files: str | None = None, **settings: Any) -> 
     table_properties, partition_by, cluster_by, primary_key, expectations), or `sources` instead of `files`.
     Raises UnknownKey or InvalidValue.
     """
+    for key in settings:
+        if key not in (*_SOURCE_KEYS, *_TABLE_KEYS):
+            raise UnknownKey(key, (*_SOURCE_KEYS, *_TABLE_KEYS), inside=f"streaming table '{name}'")
     source = {key: settings.pop(key) for key in _SOURCE_KEYS if key in settings}
     value: dict[str, Any] = {"streaming_table": name, **settings}
     if "partition_cols" in value:  # pyspark's word for it

@@ -37,18 +37,14 @@ REFRESH_COLUMNS = (
 def execute(arguments: argparse.Namespace, screen: Screen) -> int:
     """Exit code 0. Raises UnknownName for a dataset that is not declared."""
     with opened_workspace(arguments) as workspace:
-        if arguments.table:
-            name = str(find_dataset(workspace.project, arguments.table).name)
-            rows, columns, what = refresh_rows(workspace, name, arguments.limit), REFRESH_COLUMNS, "refresh"
-            nothing = f"{name} was never refreshed; 'lakehouse run' does it."
-        else:
-            rows, columns, what = run_rows(workspace, arguments.limit), RUN_COLUMNS, "run"
-            nothing = "nothing was run yet; 'lakehouse run' does it."
+        name = str(find_dataset(workspace.project, arguments.table).name) if arguments.table else None
+        rows = refresh_rows(workspace, name, arguments.limit) if name else run_rows(workspace, arguments.limit)
     for row in rows:
-        screen.event(what, **row)
-    screen.table(columns, rows)
+        screen.event("refresh" if name else "run", **row)
+    screen.table(REFRESH_COLUMNS if name else RUN_COLUMNS, rows)
     if not rows:
-        screen.say(nothing)
+        never = f"{name} was never refreshed" if name else "nothing was run yet"
+        screen.say(f"{never}; 'lakehouse run' does it.")
     return 0
 
 

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from lakehouse.cli.column_edges import ColumnEdge, Node, column_edges
 from lakehouse.cli.project_arguments import opened_workspace
 from lakehouse.cli.screen import Screen
-from lakehouse.cli.table_states import find_column, find_dataset, known_graph
-from lakehouse.definition.dataset import Dataset, StreamingTable
+from lakehouse.cli.table_states import find_dataset, is_recorded, known_graph
+from lakehouse.definition.dataset import Dataset, PythonQuery, StreamingTable
 from lakehouse.definition.project import Project
-from lakehouse.errors import UnknownName
+from lakehouse.errors import DefinitionError, UnknownName, UsageError
 from lakehouse.names import TableName
 from lakehouse.run.workspace import Workspace
+from lakehouse.serving.traces import ALL_ROWS, ColumnEdge, column_edges, find_column, trace
+from lakehouse.storage.table_contents import read_contents
 
 _Node = TypeVar("_Node")
 
@@ -44,14 +45,14 @@ def find_table_or_column(project: Project, text: str) -> tuple[Dataset, str | No
     """The dataset, and the text of the column if `text` names one. Raises UnknownName with the nearest dataset."""
     try:
         return find_dataset(project, text), None
-    except UnknownName as unknown:
+    except DefinitionError as first:
         table, _, column = text.rpartition(".")
         if not table:
             raise
         try:
             return find_dataset(project, table), column
-        except UnknownName:
-            raise unknown from None
+        except DefinitionError as second:
+            raise (first if isinstance(first, UnknownName) else second) from None
 
 
 def tree(start: _Node, branches: Callable[[_Node], tuple[_Node, ...]]) -> Iterator[Branch[_Node]]:
@@ -81,12 +82,18 @@ def _show_table(workspace: Workspace, dataset: Dataset, screen: Screen) -> None:
     for files in sources.get(dataset.name, ()):
         screen.say(f"  {files}", "dim")
     if not graph.inputs[dataset.name] and dataset.name not in sources:
-        screen.say("  nothing that is declared")
+        screen.say("  " + _why_nothing(workspace, dataset))
     screen.say()
     screen.say(f"{dataset.name} goes to", "bold")
     _show_tree(screen, tree(dataset.name, lambda name: outputs[name]), {})
     if not outputs[dataset.name]:
         screen.say("  no other dataset")
+
+
+def _why_nothing(workspace: Workspace, dataset: Dataset) -> str:
+    if isinstance(getattr(dataset, "query", None), PythonQuery) and not is_recorded(workspace, dataset):
+        return "not known before a run: what a Python query reads, only Spark can tell"
+    return "nothing that is declared"
 
 
 def _show_tree(screen: Screen, found: Iterator[Branch[TableName]], sources: dict[TableName, tuple[str, ...]]) -> None:
@@ -106,49 +113,51 @@ def _files(project: Project) -> dict[TableName, tuple[str, ...]]:
 
 
 def _show_column(workspace: Workspace, dataset: Dataset, text: str, screen: Screen) -> None:
-    edges = column_edges(workspace)
-    column = find_column(edges.columns(dataset.name), text, dataset.name)
-    start = (dataset.name, column)
-    upstream = list(tree(start, lambda node: tuple(edge.source for edge in edges.into(node))))
-    downstream = list(tree(start, lambda node: tuple(edge.target for edge in edges.out_of(node))))
-    shown = {start, *(branch.node for branch in (*upstream, *downstream))}
-    among = [edge for edge in edges.all if edge.source in shown and edge.target in shown]
-    _column_events(among, edges.conditions(dataset.name), dataset, screen)
-    flowing = {node for edge in among if edge.kind == "value" for node in (edge.source, edge.target)}
-    screen.say(f"{dataset.name}.{column} comes from", "bold")
-    for branch in upstream:
-        _show_branch(screen, branch, flowing)
-    if not upstream:
-        screen.say("  no column: a constant, or read from files")
-    if rows_by := edges.conditions(dataset.name):
+    column, edges = _column_and_edges(workspace, dataset, text)
+    start, every_row = f"{dataset.name}.{column}", f"{dataset.name}.{ALL_ROWS}"
+    conditions = [edge.source for edge in edges if edge.target == every_row]
+    traced = list(trace(start, [edge for edge in edges if not edge.target.endswith(f".{ALL_ROWS}")]))
+    for found in traced:
+        screen.event("column_edge", **found._asdict())
+    for source in conditions:
+        screen.event("row_condition", dataset=str(dataset.name), source=source)
+    flowing = {node for found in traced if found.kind == "value" for node in (found.source, found.target)}
+    screen.say(f"{start} comes from", "bold")
+    if not _show_columns(screen, start, [(t.target, t.source) for t in traced if t.direction == "from"], flowing):
+        screen.say("  no other column: a constant, or read from files")
+    if conditions:
         screen.say()
         screen.say(f"which rows {dataset.name} has is decided by", "bold")
-        for name, deciding in rows_by:
-            screen.say(f"  {name}.{deciding}")
+        for source in conditions:
+            screen.say(f"  {source}")
     screen.say()
-    screen.say(f"{dataset.name}.{column} goes to", "bold")
-    for branch in downstream:
-        _show_branch(screen, branch, flowing)
-    if not downstream:
+    screen.say(f"{start} goes to", "bold")
+    if not _show_columns(screen, start, [(t.source, t.target) for t in traced if t.direction == "to"], flowing):
         screen.say("  no other column")
 
 
-def _column_events(edges: list[ColumnEdge], conditions: tuple[Node, ...], dataset: Dataset, screen: Screen) -> None:
-    for edge in edges:
-        screen.event(
-            "column_edge",
-            source_dataset=str(edge.source[0]),
-            source_column=edge.source[1],
-            dataset=str(edge.target[0]),
-            column=edge.target[1],
-            kind=edge.kind,
+def _column_and_edges(workspace: Workspace, dataset: Dataset, text: str) -> tuple[str, tuple[ColumnEdge, ...]]:
+    """The column's own spelling, and what is recorded of all columns."""
+    publication = workspace.warehouse.latest_publication()
+    if publication is None or dataset.name not in publication.tables:
+        raise UsageError(
+            f"{dataset.name} is not published, so where its columns come from is not recorded.",
+            hint="'lakehouse run' records it.",
         )
-    for name, column in conditions:
-        screen.event("row_condition", dataset=str(dataset.name), source_dataset=str(name), source_column=column)
+    version = publication.tables[dataset.name].version
+    contents = read_contents(workspace.locate(dataset.name), version)
+    column = find_column(dataset.name, text, [stored.name for stored in contents.columns] if contents else [])
+    rows = workspace.warehouse.lineage.rows(filters=[("project", "=", workspace.project.spec.name)])
+    return column, column_edges(publication, rows)
 
 
-def _show_branch(screen: Screen, branch: Branch[Node], flowing: set[Node]) -> None:
-    name, column = branch.node
-    marks = ["  (decides, does not flow into it)"] if branch.node not in flowing else []
-    marks += ["  (see above)"] if branch.again else []
-    screen.say(f"{'  ' * branch.depth}{name}.{column}{''.join(marks)}")
+def _show_columns(screen: Screen, start: str, steps: list[tuple[str, str]], flowing: set[str]) -> bool:
+    """The tree of columns reached by these steps; whether there is any."""
+    onward: dict[str, list[str]] = {}
+    for near, far in steps:
+        onward.setdefault(near, []).append(far)
+    for branch in tree(start, lambda node: tuple(onward.get(node, ()))):
+        marks = "" if branch.node in flowing else "  (decides, does not flow)"
+        marks += "  (see above)" if branch.again else ""
+        screen.say(f"{'  ' * branch.depth}{branch.node}{marks}")
+    return bool(steps)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakehouse.definition.dataset import Dataset, ExternalTable, TemporaryView
+from lakehouse.definition.fingerprint import query_fingerprint
 from lakehouse.definition.project import Project
-from lakehouse.errors import UnknownName
 from lakehouse.graph.dataflow import DataflowGraph, build_graph
 from lakehouse.graph.resolution import read_texts
 from lakehouse.graph.selection import resolve_names
@@ -112,17 +112,22 @@ def files_aside(workspace: Workspace) -> dict[TableName, tuple[LedgerEntry, ...]
 
 
 def known_graph(workspace: Workspace) -> DataflowGraph:
-    """The dataflow as far as it is known without Spark: what the last refreshes read, else what the SQL texts show."""
+    """The dataflow as far as it is known without Spark: what the SQL texts show, and what the published tables say
+    they were computed from, as long as their definitions are still the same."""
     project = workspace.project
-    publication = workspace.warehouse.latest_publication()
-    records = {name: table.record for name, table in publication.tables.items()} if publication else {}
     declared = frozenset(project.by_name)
     texts = read_texts(project).reads
+    records = _records(workspace)
     inputs = {
-        name: _recorded(records[name], declared) if not texts.get(name) and name in records else texts.get(name, ())
+        name: texts.get(name) or (_recorded_reads(records[name], declared) if name in records else ())
         for name in project.by_name
     }
     return build_graph(inputs)
+
+
+def is_recorded(workspace: Workspace, dataset: Dataset) -> bool:
+    """Whether a published table was made by the dataset's definition as it is today."""
+    return dataset.name in _records(workspace)
 
 
 def find_dataset(project: Project, text: str) -> Dataset:
@@ -130,15 +135,17 @@ def find_dataset(project: Project, text: str) -> Dataset:
     return project.by_name[resolve_names(project, [text])[0]]
 
 
-def find_column(columns: Iterable[str], text: str, table: TableName) -> str:
-    """The column of that name, whatever its case. Raises UnknownName with the nearest."""
-    known = {column.lower(): column for column in columns}
-    if text.lower() not in known:
-        raise UnknownName(text, known.values(), what=f"column of {table}")
-    return known[text.lower()]
+def _records(workspace: Workspace) -> dict[TableName, RefreshRecord]:
+    publication = workspace.warehouse.latest_publication()
+    datasets = workspace.project.by_name
+    return {
+        name: table.record
+        for name, table in (publication.tables.items() if publication else ())
+        if name in datasets and table.record.fingerprint == query_fingerprint(datasets[name])
+    }
 
 
-def _recorded(record: RefreshRecord, declared: frozenset[TableName]) -> tuple[TableName, ...]:
+def _recorded_reads(record: RefreshRecord, declared: frozenset[TableName]) -> tuple[TableName, ...]:
     reads = [TableName(*read.split(".", 1)) for read in record.reads]
     views = [TableName("", view) for view in record.views]
     return tuple(name for name in (*reads, *views) if name in declared)

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from lakehouse.cli.figures import counted
 from lakehouse.cli.kinds import kind_of
 from lakehouse.cli.project_arguments import project_folder, variables
 from lakehouse.cli.screen import Screen
 from lakehouse.definition.loading import load_project
+from lakehouse.definition.spec_file import read_spec
 from lakehouse.graph.validation import validate_project
+
+if TYPE_CHECKING:  # importing it takes a third of a second
+    from pyspark.sql import SparkSession
 
 
 def execute(arguments: argparse.Namespace, screen: Screen) -> int:
     """Exit code 0. Raises UsageError, or DefinitionError with everything that is wrong."""
-    folder = project_folder(arguments)
-    project = load_project(folder, target=arguments.target, variables=variables(arguments.var))
-    validate_project(project)
+    folder, values = project_folder(arguments), variables(arguments.var)
+    with ExitStack() as ended:
+
+        def open_session() -> SparkSession:
+            # Only for a definition file that really uses Spark while it is read; all others are checked without.
+            from lakehouse.run.spark_side import SparkSide
+
+            side = SparkSide(read_spec(folder, target=arguments.target, variables=values))
+            ended.callback(side.close)
+            return side.session()
+
+        project = load_project(folder, target=arguments.target, variables=values, open_session=open_session)
+        validate_project(project)
     for notice in project.notices:
         screen.event("notice", text=notice, about="")
         screen.say(f"note: {notice}")

@@ -136,7 +136,8 @@ def _needs_session(error: BaseException, file: Path, spec: ProjectSpec) -> Defin
     return InvalidValue(
         "this line builds a Spark expression while the definition file is read, and no session is started here.",
         where=_place(error, file, spec),
-        hint="Move it into the query function; what must run at import works in 'dry-run' and 'run'.",
+        hint="Move it into the query function, and give types as objects (IntegerType(), not 'int');"
+        " what must run at import works in 'dry-run' and 'run'.",
     )
 
 

@@ -20,10 +20,10 @@ class Target:
     nested fields by what becomes of them; `unknown` of new columns only, with their types."""
 
     columns: StructType
+    unknown: StructType
     added: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     rescued: tuple[str, ...] = ()
-    unknown: StructType = StructType([])
 
     def find(self, name: str) -> StructField | None:
         """The target of a column of this name, in any case."""
@@ -72,7 +72,10 @@ def _unknown(found: Sequence[StructType], known: StructType) -> StructType:
             columns[field.name.lower()] = StructField(before.name if before else field.name, kind)
     # A table has no column of NULLs only; text takes whatever comes later.
     return StructType(
-        [StructField(f.name, StringType() if isinstance(f.dataType, NullType) else f.dataType) for f in columns.values()]
+        [
+            StructField(f.name, StringType() if isinstance(f.dataType, NullType) else f.dataType)
+            for f in columns.values()
+        ]
     )
 
 

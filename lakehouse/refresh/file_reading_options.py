@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from pyspark.errors import ParseException
+from pyspark.sql.types import StructField, StructType
+
 from lakehouse.definition.dataset import FileSource
 from lakehouse.errors import InvalidValue
 
 CORRUPT = "__corrupt_record"  # Spark's raw text of a record it could not read as a whole
+
+PATH_OPTIONS = {
+    # Whatever the session says: a file that cannot be read is an error, not an empty file.
+    "ignorecorruptfiles": "false",
+    "ignoremissingfiles": "false",
+    # The paths are names of files, not patterns.
+    "__globpaths__": "false",
+}
 
 _REFUSED = {
     "badrecordspath": "Spark ignores it; a file with such records is set aside, see 'max_bad_files'",
@@ -44,11 +55,7 @@ def reader_options(source: FileSource) -> dict[str, str]:
     options |= {
         "mode": "PERMISSIVE",
         "columnnameofcorruptrecord": CORRUPT,
-        # Whatever the session says: a file that cannot be read is an error, not an empty file.
-        "ignorecorruptfiles": "false",
-        "ignoremissingfiles": "false",
-        # The paths are names of files, not patterns.
-        "__globpaths__": "false",
+        **PATH_OPTIONS,
     }
     if source.format == "csv":
         # A pruned reader parses only the columns asked for, and sees no ragged lines.
@@ -66,3 +73,19 @@ def encoding_of(options: dict[str, str]) -> str:
 def is_true(options: dict[str, str], key: str) -> bool:
     """Whether a yes-or-no option is on; like Spark's readers, off by default."""
     return options.get(key, "false").lower() == "true"
+
+
+def declared_schema(source: FileSource) -> StructType | None:
+    """The columns of the source's own `schema`. Raises InvalidValue if it is not a list of columns and types."""
+    if source.schema is None:
+        return None
+    try:
+        declared = StructType.fromDDL(source.schema)
+    except ParseException as error:
+        raise InvalidValue(
+            f"'schema: {source.schema}' is not a list of columns and types.",
+            where=source.location,
+            hint='Expected: schema: "id BIGINT, name STRING".',
+        ) from error
+    assert isinstance(declared, StructType)
+    return StructType([StructField(field.name, field.dataType) for field in declared.fields])

@@ -20,7 +20,7 @@ from pyspark.sql.types import StringType, StructField, StructType, VariantType
 from lakehouse.definition.dataset import FileSource
 from lakehouse.plan.load_plan import SourceFile
 from lakehouse.refresh.bad_files import BadFile, BadFileKind
-from lakehouse.refresh.file_reading_options import CORRUPT, encoding_of, is_true, reader_options
+from lakehouse.refresh.file_reading_options import CORRUPT, declared_schema, encoding_of, is_true, reader_options
 from lakehouse.storage.source_files import open_source_file
 
 _HEAD = 1 << 16
@@ -47,10 +47,8 @@ class Shapes:
     bad: tuple[BadFile, ...] = ()
 
 
-def read_shapes(
-    session: SparkSession, source: FileSource, files: Sequence[SourceFile], declared: StructType | None
-) -> Shapes:
-    """The files by shape; `declared` names the columns of CSV files without a header.
+def read_shapes(session: SparkSession, source: FileSource, files: Sequence[SourceFile]) -> Shapes:
+    """The files by shape; CSV files without a header have the columns that the source declares.
 
     Raises what Spark raises where inferring the schema of JSON or XML meets an unreadable file.
     """
@@ -61,6 +59,7 @@ def read_shapes(
     if source.format == "text":
         return Shapes(groups=(FileGroup(files=tuple(files), schema=_texts(["value"])),))
     if source.format == "csv":
+        declared = declared_schema(source)
         if declared is not None and not is_true(options, "header"):
             return Shapes(groups=(FileGroup(files=tuple(files), schema=_texts(declared.names)),))
         return _by_shape(files, lambda f: _csv_shape(f, options), lambda g, key: _csv_schema(session, source, g, key))

@@ -59,7 +59,7 @@ def join_types(left: DataType, right: DataType) -> DataType | None:
             return MapType(left.keyType, value) if value is not None and same_keys else None
         case NumericType(), NumericType():
             return _join_numbers(left, right) or StringType()
-        case (AtomicType() | StringType()), (AtomicType() | StringType()):
+        case ((AtomicType() | StringType()), (AtomicType() | StringType())):
             return None if VariantType() in (left, right) else StringType()
         case _:
             return None
@@ -119,7 +119,7 @@ def convert(value: Column, found: DataType, wanted: DataType) -> Column | None:
             if convert(F.lit(None), found.valueType, wanted.valueType) is None:
                 return None
             return F.transform_values(value, lambda _, one: _certainly(one, found.valueType, wanted.valueType))
-        case (AtomicType() | StringType() | NullType()), (AtomicType() | StringType()):
+        case ((AtomicType() | StringType() | NullType()), (AtomicType() | StringType())):
             return value.try_cast(wanted)
         case _:
             return None
@@ -198,7 +198,7 @@ def _any(parts: list[Column]) -> Column | None:
 def _join_numbers(left: NumericType, right: NumericType) -> DataType | None:
     kinds = (type(left), type(right))
     if all(kind in _WHOLE for kind in kinds):
-        return max(left, right, key=lambda kind: _WHOLE.index(type(kind)))  # type: ignore[arg-type]
+        return max(left, right, key=lambda kind: _WHOLE.index(type(kind)))
     if LongType not in kinds and all(kind in (*_WHOLE, FloatType, DoubleType) for kind in kinds):
         return DoubleType()  # holds every int and every float; not every bigint
     if all(isinstance(kind, DecimalType) or type(kind) in _WHOLE for kind in (left, right)):

@@ -191,8 +191,10 @@ def _session_in(context: SparkContext, given: Mapping[str, str]) -> SparkSession
             context._jsc.addJar(str(jar))
     known = dict(context.getConf().getAll())
     settings = profile.with_delta({**known, **given})
-    extensions = "spark.sql.extensions"  # read from the context whenever a session is made
-    running.conf().set(extensions, settings[extensions])
+    for key in ("spark.sql.extensions", "spark.sql.catalog.spark_catalog"):
+        running.conf().set(key, settings[key])  # read from the context whenever a session is made
+    if profile.is_local(context.master):
+        settings = {**profile.small_data_defaults(os.cpu_count() or 1, None), **settings}
     return isolated_session(
         SparkSession(context), {key: value for key, value in settings.items() if known.get(key) != value}
     )

@@ -19,7 +19,6 @@ QUICK_SECONDS = 60.0  # below this the optimizing compiler costs more than it gi
 _LOCAL_DEFAULTS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.catalogImplementation": "in-memory",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
@@ -72,9 +71,17 @@ def with_delta(configuration: Mapping[str, str]) -> dict[str, str]:
 
 
 def session_defaults(cores: int, expected_seconds: float | None) -> dict[str, str]:
-    """What suits small data on one machine, for settings the user left alone."""
+    """What suits one machine, for settings the user left alone."""
+    return {**_LOCAL_DEFAULTS, **small_data_defaults(cores, expected_seconds)}
+
+
+def small_data_defaults(cores: int, expected_seconds: float | None) -> dict[str, str]:
+    """The part of them that a session can still choose on a Spark that runs already."""
     partitions = min(cores, 4) if is_quick(expected_seconds) else 4 * cores
-    return {**_LOCAL_DEFAULTS, "spark.sql.shuffle.partitions": str(max(2, partitions))}
+    return {
+        "spark.sql.shuffle.partitions": str(max(2, partitions)),
+        "spark.databricks.delta.snapshotPartitions": "1",
+    }
 
 
 def is_quick(expected_seconds: float | None) -> bool:

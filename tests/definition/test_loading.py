@@ -70,7 +70,7 @@ def test_which_files_are_read(load: Load) -> None:
         "README.md": "text",
     }
     project = load(files)
-    assert [dataset.name.name for dataset in project.datasets] == ["b", "a"]
+    assert [dataset.name.name for dataset in project.datasets] == ["a", "b"]
     assert len(project.notices) == 1
     assert "README.md" in project.notices[0]
 
@@ -115,7 +115,7 @@ def test_variables_come_from_the_spec_the_target_and_the_command_line(load: Load
     files = {
         "spark-pipeline.yml": SPEC + "  - glob: {include: tables/**}\n",
         "conf/prod.yml": "configuration: {landing: s3://in}",
-        "tables/a.yml": "streaming_table: a\nsource: {files: '${landing}/*.csv', max_bad_files: ${days}}\n",
+        "tables/a.yml": "streaming_table: a\nsource:\n  files: ${landing}/*.csv\n  max_bad_files: ${days}\n",
     }
     (table,) = load(files, target="prod", variables={"days": "9"}).datasets
     (flow,) = table.flows  # type: ignore[attr-defined]
