@@ -6,7 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lakehouse import pipelines, testing
+    import lakehouse.pipelines as pipelines
+    import lakehouse.testing as testing
     from lakehouse.serving.connection import Connection, connect
 
 __all__ = ["Connection", "__version__", "connect", "pipelines", "testing"]

@@ -15,6 +15,7 @@ written into the project; one Spark is started per process and used by all tests
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 import weakref
@@ -23,7 +24,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from pyspark.sql import DataFrame, Row, SparkSession
@@ -66,8 +67,8 @@ from lakehouse.storage.source_files import list_source_files
 if TYPE_CHECKING:
     from pandas import DataFrame as PandasFrame  # type: ignore[import-untyped]  # pandas ships no types
 
-    Records = Sequence[Mapping[str, Any] | Sequence[Any]]
-    Rows = Records | tuple[str, Records] | DataFrame | PandasFrame
+    Records: TypeAlias = Sequence[Mapping[str, Any] | Sequence[Any]]
+    Rows: TypeAlias = Records | tuple[str, Records] | DataFrame | PandasFrame
     """Rows as dictionaries; or a DDL schema with dictionaries or tuples; or a frame. Text is cast to the schema's
     types; a naive datetime is wall-clock time in the session's time zone, as in Spark SQL."""
 
@@ -277,13 +278,12 @@ def assert_rows(
     schema = StructType([StructField(column, types[column]) for column in wanted.columns])
     actual = frame.select(*map(quote_identifier, wanted.columns))
     # Both sides as local rows of one schema: computed once, without comments and nullability.
-    sides = [frame.sparkSession.createDataFrame(side.collect(), schema) for side in (actual, wanted)]
-    options = {"ignore_nullable": True, "allow_nan_equality": True, "ignore_row_order": ignore_order}
+    left, right = (frame.sparkSession.createDataFrame(side.collect(), schema) for side in (actual, wanted))
+    compare = chispa.assert_df_equality
+    if precision is not None:
+        compare = functools.partial(chispa.assert_approx_df_equality, precision=precision)
     try:
-        if precision is None:
-            chispa.assert_df_equality(*sides, **options)
-        else:
-            chispa.assert_approx_df_equality(*sides, precision, **options)
+        compare(left, right, ignore_nullable=True, allow_nan_equality=True, ignore_row_order=ignore_order)
     except chispa.DataFramesNotEqualError as difference:
         raise AssertionError(f"rows differ (left: actual, right: expected){difference}") from None
 

@@ -79,7 +79,6 @@ def run_pipeline(
     def plan() -> RefreshPlan:
         compute.survey = survey(workspace, request)
         workspace.warehouse.record_lineage(_lineage_rows(compute.survey, clock.now()))
-        workspace.spark.expected_seconds = workspace.warehouse.last_seconds()
         return compute.survey.plan
 
     ports = Ports(

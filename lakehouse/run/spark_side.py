@@ -31,14 +31,15 @@ from lakehouse.storage.session_catalog import SessionCatalog
 
 
 class SparkSide:
-    """One session for one project; started by the first call that needs it."""
+    """One session for one project; started by the first call that needs it. `expected_seconds` answers how long the
+    work took before."""
 
-    def __init__(self, spec: ProjectSpec) -> None:
+    def __init__(self, spec: ProjectSpec, expected_seconds: Callable[[], float | None] = lambda: None) -> None:
         self._spec = spec
+        self._expected_seconds = expected_seconds
         self._session: SparkSession | None = None
         self._catalog: SessionCatalog | None = None
         self._lock = threading.RLock()
-        self.expected_seconds: float | None = None
 
     def session(self) -> SparkSession:
         """The session that definitions and queries use: its catalog is the project's alone."""
@@ -47,7 +48,7 @@ class SparkSide:
                 settings = {key: value for key, value in self._spec.configuration.items() if key.startswith("spark.")}
                 # Spark resolves relative paths against the folder its process was started in.
                 with _working_directory(self._spec.root):
-                    opened = open_session(settings, app_name=self._spec.name, expected_seconds=self.expected_seconds)
+                    opened = open_session(settings, app_name=self._spec.name, expected_seconds=self._expected_seconds())
                 runtime = {**_DEFAULTS, **self._spec.configuration}
                 self._session = isolated_session(opened, runtime)
             return self._session

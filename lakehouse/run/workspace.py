@@ -29,17 +29,17 @@ class Workspace:
     def __init__(self, root: Path, *, target: str | None = None, variables: Mapping[str, str] | None = None) -> None:
         # The session that a definition file may ask for while it is read is made from the spec alone.
         self._spec: ProjectSpec = read_spec(root, target=target, variables=variables or {})
+        self.warehouse = DeltaWarehouse(self._spec)
         self.project: Project = load_project(
             root, target=target, variables=variables, open_session=self._session_for_definitions
         )
-        self.warehouse = DeltaWarehouse(self._spec)
 
     @cached_property
     def spark(self) -> SparkSide:
         """The part that needs Spark; the session itself starts at its first use."""
         from lakehouse.run.spark_side import SparkSide  # imports pyspark: 0.3 s that `ls` need not pay
 
-        return SparkSide(self._spec)
+        return SparkSide(self._spec, self.warehouse.last_seconds)
 
     def locate(self, name: TableName) -> str:
         """Where a declared table lies."""

@@ -15,10 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import TableNotFoundError
 
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import FileStatus, LedgerEntry
+from lakehouse.storage.small_table import as_arrow, open_table, text_literal
 
 _WHEN = pa.timestamp("us", tz="UTC")
 _SCHEMA = pa.schema(
@@ -60,7 +60,7 @@ class FileLedger:
     def entries(self, dataset: str | None = None) -> tuple[LedgerEntry, ...]:
         """The entries that count, of one table or of all, oldest first: neither superseded nor abandoned."""
         counting = f"(status NOT IN {_PAST})"
-        return self._select(counting if dataset is None else f"{counting} AND (dataset = {_literal(dataset)})")
+        return self._select(counting if dataset is None else f"{counting} AND (dataset = {text_literal(dataset)})")
 
     def record_intent(self, entries: Sequence[LedgerEntry]) -> None:
         """Records what the next commit of a table is about to bring (pending) and what is set aside (bad, duplicate)
@@ -84,10 +84,10 @@ class FileLedger:
             if table is None or not pending:
                 return
             run = pending[0].run
-            others = f"(dataset = {_literal(dataset)}) AND (status IN ('loaded', 'bad', 'duplicate'))"
+            others = f"(dataset = {text_literal(dataset)}) AND (status IN ('loaded', 'bad', 'duplicate'))"
             if any(entry.full for entry in pending):
                 # What this load itself set aside stays.
-                replaced = [f"({others} AND NOT ((epoch = {epoch}) AND (run = {_literal(run)})))"]
+                replaced = [f"({others} AND NOT ((epoch = {epoch}) AND (run = {text_literal(run)})))"]
             else:
                 fresh = {(entry.flow, entry.path) for entry in pending}
                 known = [entry for entry in self.entries(dataset) if (entry.flow, entry.path) in fresh]
@@ -125,12 +125,12 @@ class FileLedger:
         if table is None:
             return ()
         # The scan hands out string views, which pyarrow can neither sort nor compare.
-        rows = pa.table(table.scan(columns=_SCHEMA.names, predicate=predicate)).cast(_SCHEMA)
-        return tuple(_entries(rows.sort_by([("recorded_at", "ascending"), ("epoch", "ascending")])))
+        rows = as_arrow(table.scan(columns=_SCHEMA.names, predicate=predicate)).cast(_SCHEMA)
+        return tuple(_entries(rows))
 
     def _pending(self, dataset: str | None = None) -> tuple[LedgerEntry, ...]:
         return self._select(
-            "(status = 'pending')" + (f" AND (dataset = {_literal(dataset)})" if dataset is not None else "")
+            "(status = 'pending')" + (f" AND (dataset = {text_literal(dataset)})" if dataset is not None else "")
         )
 
     def _move(self, moved: list[LedgerEntry]) -> None:
@@ -157,15 +157,12 @@ class FileLedger:
             for batch in _batches([entry for entry in earlier if entry.dataset == dataset]):
                 DeltaTable(self._location).update(
                     updates={"status": "'superseded'"},
-                    predicate=f"(dataset = {_literal(dataset)}) AND (run <> {_literal(run)}) "
+                    predicate=f"(dataset = {text_literal(dataset)}) AND (run <> {text_literal(run)}) "
                     f"AND (status IN ('bad', 'duplicate')) AND {_names(batch)}",
                 )
 
     def _open(self) -> DeltaTable | None:
-        try:
-            return DeltaTable(self._location)
-        except TableNotFoundError:
-            return None
+        return open_table(self._location)
 
     def _compact_now_and_then(self) -> None:
         # Every load leaves a small file; without this every look at the ledger would open them all.
@@ -194,29 +191,25 @@ def _own(entry: LedgerEntry, recorded_at: datetime) -> dict[str, Any]:
 
 def _entries(rows: pa.Table) -> Iterable[LedgerEntry]:
     # As plain integers: a file's time keeps its microseconds and never passes through a float.
-    whole = rows.drop_columns(["recorded_at"]).set_column(
-        rows.schema.get_field_index("modified_at"), "modified_at", rows["modified_at"].cast(pa.int64())
-    )
-    for row in whole.to_pylist():
+    for column in ("modified_at", "recorded_at"):
+        rows = rows.set_column(rows.schema.get_field_index(column), column, rows[column].cast(pa.int64()))
+    # Sorted here: pyarrow's own sort imports pandas, half a second that a run with nothing to do need not pay.
+    for row in sorted(rows.to_pylist(), key=lambda row: (row.pop("recorded_at"), row["epoch"])):
         yield LedgerEntry(**{**row, "status": FileStatus(row["status"])})
 
 
 def _is_pending(dataset: str, epoch: int) -> str:
-    return f"(dataset = {_literal(dataset)}) AND (epoch = {epoch}) AND (status = 'pending')"
+    return f"(dataset = {text_literal(dataset)}) AND (epoch = {epoch}) AND (status = 'pending')"
 
 
 def _names(entries: Sequence[LedgerEntry]) -> str:
     """Matches the files of these entries: few flows, many paths."""
     paths: dict[str, list[str]] = {}
     for entry in entries:
-        paths.setdefault(entry.flow, []).append(_literal(entry.path))
-    choices = [f"((flow = {_literal(flow)}) AND (path IN ({', '.join(names)})))" for flow, names in paths.items()]
+        paths.setdefault(entry.flow, []).append(text_literal(entry.path))
+    choices = [f"((flow = {text_literal(flow)}) AND (path IN ({', '.join(names)})))" for flow, names in paths.items()]
     return f"({' OR '.join(choices)})"
 
 
 def _batches(entries: Sequence[LedgerEntry]) -> Iterable[Sequence[LedgerEntry]]:
     return [entries[start : start + _BATCH] for start in range(0, len(entries), _BATCH)]
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -113,7 +113,7 @@ def _end(machine: VirtualMachine | None, scratch: Path | None, *, wait: bool) ->
 def _local(given: Mapping[str, str], app_name: str, expected_seconds: float | None) -> _Started:
     """Start a JVM and Spark in it: all of Spark on this machine, or the driver of a cluster."""
     home = spark_home()
-    settings = {"spark.master": "local[*]", "spark.app.name": app_name, **profile.installed_defaults(home), **given}
+    settings = {**profile.STARTED_DEFAULTS, "spark.app.name": app_name, **profile.installed_defaults(home), **given}
     java = find_java()
     jars = delta_jars(settings)
     scratch = Path(tempfile.mkdtemp(prefix="lakehouse-"))
@@ -193,7 +193,7 @@ def _session_in(context: SparkContext, given: Mapping[str, str]) -> SparkSession
     settings = profile.with_delta({**known, **given})
     for key in ("spark.sql.extensions", "spark.sql.catalog.spark_catalog"):
         running.conf().set(key, settings[key])  # read from the context whenever a session is made
-    if profile.is_local(context.master):
+    if profile.is_local(str(context.master)):
         settings = {**profile.small_data_defaults(os.cpu_count() or 1, None), **settings}
     return isolated_session(
         SparkSession(context), {key: value for key, value in settings.items() if known.get(key) != value}

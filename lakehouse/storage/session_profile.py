@@ -16,9 +16,9 @@ DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 DELTA_CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
 QUICK_SECONDS = 60.0  # below this the optimizing compiler costs more than it gives back
 
+STARTED_DEFAULTS = {"spark.master": "local[*]", "spark.ui.showConsoleProgress": "false"}
 _LOCAL_DEFAULTS = {
     "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
     "spark.sql.catalogImplementation": "in-memory",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",

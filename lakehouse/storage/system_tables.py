@@ -12,7 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+
+from lakehouse.storage.small_table import open_table, read_rows
 
 _WHEN = pa.timestamp("us", tz="UTC")
 
@@ -115,23 +116,17 @@ class SystemTable:
         self, columns: Iterable[str] | None = None, filters: list[tuple[str, str, Any]] | None = None
     ) -> list[dict[str, Any]]:
         """The rows that satisfy every filter (column, operator, value); none if the table was never written."""
-        table = self._open()
+        table = open_table(self.location)
         if table is None:
             return []
-        wanted = list(columns) if columns is not None else None
-        return list(table.to_pyarrow_table(columns=wanted, filters=filters).to_pylist())
+        wanted = self._schema.names if columns is None else columns
+        return list(read_rows(table, wanted, filters or ()).to_pylist())
 
     def sequence(self, application: str) -> int:
         """The highest sequence that `application` committed; 0 if none."""
-        table = self._open()
+        table = open_table(self.location)
         found = table.transaction_version(application) if table else None
         return int(found or 0)
-
-    def _open(self) -> DeltaTable | None:
-        try:
-            return DeltaTable(self.location)
-        except TableNotFoundError:
-            return None
 
     def _compact_now_and_then(self) -> None:
         # Small commits leave small files; without this every read would open one file a run.
