@@ -20,7 +20,12 @@ from lakehouse.errors import (
 from lakehouse.run.outcome import StepStatus
 from lakehouse.testing import DatasetTest, assert_rows
 
-pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
+# pyspark's collect() leaves its socket to the garbage collector.
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.usefixtures("spark"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
 
 FILES = {
     "spark-pipeline.yml": """

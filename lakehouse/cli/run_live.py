@@ -82,7 +82,7 @@ class LiveRun:
     def say(self, text: str, style: str | None = None) -> None:
         """A line above the table."""
         if self._live.is_started:
-            self._live.console.print(Text(text, style=style or ""))
+            self._live.console.print(Text(text, style=style or ""), soft_wrap=True)
         else:
             self._screen.say(text, style)
 

@@ -78,7 +78,7 @@ def failure_lines(outcome: StepOutcome, root: Path) -> list[str]:
     error = outcome.error
     if error is None:
         return []
-    lines = [f"{outcome.step.dataset} failed: {error}"]
+    lines = [f"{outcome.step.dataset} failed after {duration(outcome.seconds)}", f"  {error}"]
     source = source_line(root, error.where) if error.where else None
     if source is not None and error.where is not None:
         lines.append(f"  {error.where.line:>4} | {source}")

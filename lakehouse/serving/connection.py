@@ -169,12 +169,12 @@ class Connection:
             last = {}
             for row in sorted(self._warehouse.runs.rows(filters=own), key=lambda row: row["ended_at"] is not None):
                 last[row["run"]] = row  # a run has a row when it starts and one when it ends
-            rows, columns = list(last.values()), SCHEMAS["runs"].names
+            rows, columns = list(last.values()), list(SCHEMAS["runs"])
         else:
             skipped = ("status", "!=", StepStatus.SKIPPED.value)
             of_table = ("dataset", "=", str(self._published(table).name))
             rows = self._warehouse.refreshes.rows(filters=[*own, of_table, skipped])
-            columns = SCHEMAS["refreshes"].names
+            columns = list(SCHEMAS["refreshes"])
         rows.sort(key=lambda row: row["started_at"], reverse=True)
         return record_frame(rows, columns)
 

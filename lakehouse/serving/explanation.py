@@ -61,7 +61,7 @@ def _inputs(table: PublishedTable) -> Iterator[str]:
     if record.volatile:
         yield f"depends on {', '.join(record.volatile)}"
     if not (record.reads or record.undeclared):
-        yield "reads files, or nothing"
+        yield "reads no table"
 
 
 def _columns(name: str, columns: list[str], edges: list[ColumnEdge]) -> Iterator[str]:

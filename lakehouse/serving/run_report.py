@@ -46,13 +46,16 @@ class RunReport:
 
 @contextmanager
 def interrupt_as_stop() -> Iterator[Callable[[], int | None]]:
-    """While it lasts, Ctrl-C does not raise: the callable then answers the signal's number, and the run ends cleanly.
+    """While it lasts, the first Ctrl-C does not raise: the callable then answers the signal's number, and the run ends
+    cleanly. A second one raises.
 
     Only the main thread can listen to signals; elsewhere the callable answers None.
     """
     received: list[int] = []
 
     def listen(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
         received.append(number)
 
     if threading.current_thread() is not threading.main_thread():

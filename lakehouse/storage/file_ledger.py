@@ -13,31 +13,35 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import FileStatus, LedgerEntry
-from lakehouse.storage.small_table import as_arrow, open_table, text_literal
-
-_WHEN = pa.timestamp("us", tz="UTC")
-_SCHEMA = pa.schema(
-    [
-        ("project", pa.string()),
-        ("dataset", pa.string()),
-        ("flow", pa.string()),
-        ("path", pa.string()),
-        ("size", pa.int64()),
-        ("modified_at", _WHEN),
-        ("content_hash", pa.string()),
-        ("epoch", pa.int64()),
-        ("run", pa.string()),
-        ("status", pa.string()),
-        ("reason", pa.string()),
-        ("full", pa.bool_()),
-        ("recorded_at", _WHEN),
-    ]
+from lakehouse.storage.small_table import (
+    Kind,
+    arrow_table,
+    instant_at,
+    microseconds,
+    open_table,
+    plain_rows,
+    text_literal,
 )
+
+_COLUMNS = {
+    "project": Kind.TEXT,
+    "dataset": Kind.TEXT,
+    "flow": Kind.TEXT,
+    "path": Kind.TEXT,
+    "size": Kind.WHOLE,
+    "modified_at": Kind.INSTANT,
+    "content_hash": Kind.TEXT,
+    "epoch": Kind.WHOLE,
+    "run": Kind.TEXT,
+    "status": Kind.TEXT,
+    "reason": Kind.TEXT,
+    "full": Kind.TRUTH,
+    "recorded_at": Kind.INSTANT,
+}
 _PENDING = FileStatus.PENDING
 _PAST = "('superseded', 'abandoned')"
 _COMPACT_EVERY = 20
@@ -124,9 +128,7 @@ class FileLedger:
         table = self._open()
         if table is None:
             return ()
-        # The scan hands out string views, which pyarrow can neither sort nor compare.
-        rows = as_arrow(table.scan(columns=_SCHEMA.names, predicate=predicate)).cast(_SCHEMA)
-        return tuple(_entries(rows))
+        return tuple(_entries(plain_rows(table.scan(columns=list(_COLUMNS), predicate=predicate))))
 
     def _pending(self, dataset: str | None = None) -> tuple[LedgerEntry, ...]:
         return self._select(
@@ -172,30 +174,27 @@ class FileLedger:
             table.create_checkpoint()
 
 
-def _rows(entries: Iterable[LedgerEntry], recorded_at: datetime) -> pa.Table:
-    return pa.Table.from_pylist(
+def _rows(entries: Iterable[LedgerEntry], recorded_at: datetime) -> Any:
+    return arrow_table(
+        _COLUMNS,
         [
-            {**{name: getattr(entry, name) for name in _SCHEMA.names if name not in _OWN}, **_own(entry, recorded_at)}
+            {
+                **{name: getattr(entry, name, None) for name in _COLUMNS},
+                "status": entry.status.value,
+                "modified_at": instant_at(entry.modified_at),
+                "recorded_at": recorded_at,
+            }
             for entry in entries
         ],
-        _SCHEMA,
     )
 
 
-_OWN = frozenset({"status", "recorded_at"})
-
-
-def _own(entry: LedgerEntry, recorded_at: datetime) -> dict[str, Any]:
-    return {"status": entry.status.value, "recorded_at": recorded_at}
-
-
-def _entries(rows: pa.Table) -> Iterable[LedgerEntry]:
-    # As plain integers: a file's time keeps its microseconds and never passes through a float.
-    for column in ("modified_at", "recorded_at"):
-        rows = rows.set_column(rows.schema.get_field_index(column), column, rows[column].cast(pa.int64()))
-    # Sorted here: pyarrow's own sort imports pandas, half a second that a run with nothing to do need not pay.
-    for row in sorted(rows.to_pylist(), key=lambda row: (row.pop("recorded_at"), row["epoch"])):
-        yield LedgerEntry(**{**row, "status": FileStatus(row["status"])})
+def _entries(rows: Iterable[dict[str, Any]]) -> Iterable[LedgerEntry]:
+    for row in sorted(rows, key=lambda row: (row["recorded_at"], row["epoch"])):
+        row.pop("recorded_at")
+        yield LedgerEntry(
+            **{**row, "status": FileStatus(row["status"]), "modified_at": microseconds(row["modified_at"])}
+        )
 
 
 def _is_pending(dataset: str, epoch: int) -> str:

@@ -1,20 +1,58 @@
-"""Reading small Delta tables without Spark, through the query engine that `deltalake` brings.
+"""Small Delta tables without Spark: rows in, rows out, through `deltalake` and the Arrow library that it brings.
 
-Not through `pyarrow.dataset`: importing that imports pandas, half a second that a run with nothing to do need not pay.
+Not through pyarrow: building or reading one array imports pandas, half a second that a run with nothing to do need
+not pay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timezone
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from enum import Enum
 from typing import Any
 
-import pyarrow as pa
+from arro3.core import Array, DataType, Field, Schema, Table
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import TableNotFoundError
 
 Filter = tuple[str, str, Any]
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _OPERATORS = frozenset({"=", "!=", "<", "<=", ">", ">=", "in", "not in"})
+
+
+class Kind(Enum):
+    """The type of a column: string, bigint, double, boolean, timestamp (in UTC, to the microsecond)."""
+
+    TEXT = "text"
+    WHOLE = "whole"
+    REAL = "real"
+    TRUTH = "truth"
+    INSTANT = "instant"
+
+
+_TYPES: Mapping[Kind, DataType] = {
+    Kind.TEXT: DataType.string(),
+    Kind.WHOLE: DataType.int64(),
+    Kind.REAL: DataType.float64(),
+    Kind.TRUTH: DataType.bool(),
+    Kind.INSTANT: DataType.timestamp("us", tz="UTC"),
+}
+
+
+def arrow_table(columns: Mapping[str, Kind], rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Rows (dictionaries; a missing key is NULL) as an Arrow table with these columns."""
+    listed = list(rows)
+    arrays = [_array([row.get(name) for row in listed], kind) for name, kind in columns.items()]
+    return Table.from_arrays(arrays, schema=Schema([Field(name, _TYPES[kind]) for name, kind in columns.items()]))
+
+
+def plain_rows(found: Any) -> list[dict[str, Any]]:
+    """The rows of an Arrow table or stream as dictionaries; instants are datetimes in UTC."""
+    table = Table.from_arrow(found)
+    values = [
+        [value for chunk in table.column(name).chunks for value in chunk.to_pylist()] for name in table.column_names
+    ]
+    return [dict(zip(table.column_names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def open_table(location: str) -> DeltaTable | None:
@@ -25,18 +63,12 @@ def open_table(location: str) -> DeltaTable | None:
         return None
 
 
-def read_rows(table: DeltaTable, columns: Iterable[str], filters: Iterable[Filter] = ()) -> pa.Table:
+def read_rows(table: DeltaTable, columns: Iterable[str], filters: Iterable[Filter] = ()) -> list[dict[str, Any]]:
     """The rows that satisfy every filter (column, operator, value), with these columns. NULL satisfies no filter."""
     chosen = ", ".join(f'"{column}"' for column in columns)
-    conditions = [f'("{column}" {_operator(operator)} {_value(value)})' for column, operator, value in filters]
+    conditions = [f'("{column}" {_operator(operator)} {_literal(value)})' for column, operator, value in filters]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    found = QueryBuilder().register("rows", table).execute(f'SELECT {chosen} FROM "rows"{where}').read_all()
-    return as_arrow(found)
-
-
-def as_arrow(stream: Any) -> pa.Table:
-    """Whatever speaks Arrow's stream interface, as a table. `pa.table` would do the same, and import pandas."""
-    return pa.RecordBatchReader.from_stream(stream).read_all()
+    return plain_rows(QueryBuilder().register("rows", table).execute(f'SELECT {chosen} FROM "rows"{where}').read_all())
 
 
 def text_literal(text: str) -> str:
@@ -44,12 +76,28 @@ def text_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def microseconds(instant: datetime) -> int:
+    """An instant as microseconds since 1970, without passing through a float."""
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def instant_at(count: int) -> datetime:
+    """The inverse of `microseconds`."""
+    return _EPOCH + timedelta(microseconds=count)
+
+
+def _array(values: list[Any], kind: Kind) -> Array:
+    if kind is not Kind.INSTANT:
+        return Array(values, _TYPES[kind])
+    return Array([None if v is None else microseconds(v) for v in values], DataType.int64()).cast(_TYPES[kind])
+
+
 def _operator(operator: str) -> str:
     assert operator in _OPERATORS, operator
     return operator.upper()
 
 
-def _value(value: Any) -> str:
+def _literal(value: Any) -> str:
     match value:
         case str():
             return text_literal(value)
@@ -59,4 +107,4 @@ def _value(value: Any) -> str:
             instant = value.astimezone(timezone.utc).isoformat(timespec="microseconds")
             return f"arrow_cast({text_literal(instant)}, 'Timestamp(Microsecond, Some(\"UTC\"))')"
         case _:
-            return "(" + ", ".join(_value(item) for item in value) + ")"
+            return "(" + ", ".join(_literal(item) for item in value) + ")"

@@ -10,82 +10,69 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from lakehouse.storage.small_table import open_table, read_rows
+from lakehouse.storage.small_table import Kind, arrow_table, open_table, read_rows
 
-_WHEN = pa.timestamp("us", tz="UTC")
-
-SCHEMAS: Mapping[str, pa.Schema] = {
-    "runs": pa.schema(
-        [
-            ("run", pa.string()),
-            ("project", pa.string()),
-            ("status", pa.string()),
-            ("started_at", _WHEN),
-            ("ended_at", _WHEN),
-            ("seconds", pa.float64()),
-            ("publication", pa.int64()),
-            ("process", pa.int64()),
-            ("host", pa.string()),
-            ("version", pa.string()),
-        ]
-    ),
-    "refreshes": pa.schema(
-        [
-            ("run", pa.string()),
-            ("project", pa.string()),
-            ("dataset", pa.string()),
-            ("status", pa.string()),
-            ("mode", pa.string()),
-            ("reason_code", pa.string()),
-            ("reason", pa.string()),
-            ("epoch", pa.int64()),
-            ("version", pa.int64()),
-            ("versions_read", pa.string()),
-            ("rows_in", pa.int64()),
-            ("rows_out", pa.int64()),
-            ("rows_dropped", pa.int64()),
-            ("rows_quarantined", pa.int64()),
-            ("files", pa.int64()),
-            ("bad_files", pa.int64()),
-            ("fingerprint", pa.string()),
-            ("error_class", pa.string()),
-            ("error", pa.string()),
-            ("started_at", _WHEN),
-            ("ended_at", _WHEN),
-            ("seconds", pa.float64()),
-        ]
-    ),
-    "publications": pa.schema(
-        [
-            ("project", pa.string()),
-            ("sequence", pa.int64()),
-            ("run", pa.string()),
-            ("published_at", _WHEN),
-            ("tables", pa.string()),
-        ]
-    ),
-    "lineage": pa.schema(
-        [
-            ("project", pa.string()),
-            ("dataset", pa.string()),
-            ("fingerprint", pa.string()),
-            ("column_name", pa.string()),
-            ("source_dataset", pa.string()),
-            ("source_column", pa.string()),
-            ("kind", pa.string()),
-            ("recorded_at", _WHEN),
-        ]
-    ),
-    "resets": pa.schema(
-        [
-            ("project", pa.string()),
-            ("dataset", pa.string()),
-            ("requested_at", _WHEN),
-        ]
-    ),
+SCHEMAS: Mapping[str, Mapping[str, Kind]] = {
+    "runs": {
+        "run": Kind.TEXT,
+        "project": Kind.TEXT,
+        "status": Kind.TEXT,
+        "started_at": Kind.INSTANT,
+        "ended_at": Kind.INSTANT,
+        "seconds": Kind.REAL,
+        "publication": Kind.WHOLE,
+        "process": Kind.WHOLE,
+        "host": Kind.TEXT,
+        "version": Kind.TEXT,
+    },
+    "refreshes": {
+        "run": Kind.TEXT,
+        "project": Kind.TEXT,
+        "dataset": Kind.TEXT,
+        "status": Kind.TEXT,
+        "mode": Kind.TEXT,
+        "reason_code": Kind.TEXT,
+        "reason": Kind.TEXT,
+        "epoch": Kind.WHOLE,
+        "version": Kind.WHOLE,
+        "versions_read": Kind.TEXT,
+        "rows_in": Kind.WHOLE,
+        "rows_out": Kind.WHOLE,
+        "rows_dropped": Kind.WHOLE,
+        "rows_quarantined": Kind.WHOLE,
+        "files": Kind.WHOLE,
+        "bad_files": Kind.WHOLE,
+        "fingerprint": Kind.TEXT,
+        "error_class": Kind.TEXT,
+        "error": Kind.TEXT,
+        "started_at": Kind.INSTANT,
+        "ended_at": Kind.INSTANT,
+        "seconds": Kind.REAL,
+    },
+    "publications": {
+        "project": Kind.TEXT,
+        "sequence": Kind.WHOLE,
+        "run": Kind.TEXT,
+        "published_at": Kind.INSTANT,
+        "tables": Kind.TEXT,
+    },
+    "lineage": {
+        "project": Kind.TEXT,
+        "dataset": Kind.TEXT,
+        "fingerprint": Kind.TEXT,
+        "column_name": Kind.TEXT,
+        "source_dataset": Kind.TEXT,
+        "source_column": Kind.TEXT,
+        "kind": Kind.TEXT,
+        "recorded_at": Kind.INSTANT,
+    },
+    "resets": {
+        "project": Kind.TEXT,
+        "dataset": Kind.TEXT,
+        "requested_at": Kind.INSTANT,
+    },
 }
 
 _COMPACT_EVERY = 50
@@ -103,9 +90,7 @@ class SystemTable:
 
         With `application` and `sequence` the commit carries them as a transaction identifier.
         """
-        batch = pa.Table.from_pylist(
-            [{name: row.get(name) for name in self._schema.names} for row in rows], self._schema
-        )
+        batch = arrow_table(self._schema, rows)
         properties = CommitProperties(
             app_transactions=[Transaction(app_id=application, version=sequence)] if application else None
         )
@@ -119,8 +104,8 @@ class SystemTable:
         table = open_table(self.location)
         if table is None:
             return []
-        wanted = self._schema.names if columns is None else columns
-        return list(read_rows(table, wanted, filters or ()).to_pylist())
+        wanted = self._schema if columns is None else columns
+        return read_rows(table, wanted, filters or ())
 
     def sequence(self, application: str) -> int:
         """The highest sequence that `application` committed; 0 if none."""

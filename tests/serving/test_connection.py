@@ -8,6 +8,7 @@ import pytest
 
 import lakehouse
 from lakehouse.errors import DefinitionError, UnknownName, UsageError
+from lakehouse.names import TableName
 from tests.serving.shop import FIRST_AT, ORDERS, TOTALS, Shop, totals
 
 
@@ -183,8 +184,5 @@ assert "pyspark" not in sys.modules
 
 
 def test_many_tables_cost_little(published: Shop) -> None:
-    names = {
-        TOTALS._replace(name=f"t{number}") if False else type(TOTALS)("gold", f"t{number}"): 0 for number in range(200)
-    }
-    published.publish(names, {})
+    published.publish({TableName("gold", f"t{number}"): 0 for number in range(200)}, {})
     assert len(lakehouse.connect(published.root).tables()) == 200

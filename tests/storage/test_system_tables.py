@@ -45,4 +45,4 @@ def test_small_commits_are_compacted(tmp_path: Path) -> None:
 def test_missing_keys_are_null(tmp_path: Path) -> None:
     table = SystemTable(str(tmp_path), "runs")
     table.append([{"run": "r"}])
-    assert table.rows() == [{name: "r" if name == "run" else None for name in SCHEMAS["runs"].names}]
+    assert table.rows() == [{name: "r" if name == "run" else None for name in list(SCHEMAS["runs"])}]
