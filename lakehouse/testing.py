@@ -15,10 +15,10 @@ written into the project; one Spark is started per process and used by all tests
 
 from __future__ import annotations
 
+import atexit
 import functools
 import shutil
 import tempfile
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -92,8 +92,7 @@ class DatasetTest:
     ) -> None:
         self._workspace = Workspace(find_project(Path(project)), target=target, variables=variables)
         self._declared = self._workspace.project
-        self._folder = Path(tempfile.mkdtemp(prefix="lakehouse-test-"))
-        weakref.finalize(self, shutil.rmtree, str(self._folder), ignore_errors=True)
+        self._folder = Path(tempfile.mkdtemp(dir=_process_folder()))
         self._spec = replace(self._declared.spec, warehouse=str(self._folder / "warehouse"))
         self._workspace.warehouse = DeltaWarehouse(self._spec)
         self._name = resolve_names(self._declared, [dataset])[0]
@@ -288,6 +287,14 @@ def assert_rows(
         raise AssertionError(f"rows differ (left: actual, right: expected){difference}") from None
 
 
+@functools.cache
+def _process_folder() -> Path:
+    """Where all tests of this process keep their tables: a frame may outlive the test that it came from."""
+    folder = tempfile.mkdtemp(prefix="lakehouse-test-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
 def _frame(
     session: SparkSession,
     given: Rows,
@@ -353,8 +360,8 @@ def _fitting(values: list[Any], kind: DataType | None, zone: ZoneInfo) -> tuple[
         return (
             ([None if value is None else float(value) for value in values], DoubleType()) if mixed else (values, None)
         )
-    if present and not isinstance(kind, StringType) and all(isinstance(value, str) for value in present):
-        return values, StringType()
+    if not isinstance(kind, StringType) and any(isinstance(value, str) for value in present):
+        return [None if value is None else str(value) for value in values], StringType()
     match kind:
         case FloatType() | DoubleType():
             return [None if value is None else float(value) for value in values], kind

@@ -29,7 +29,7 @@ REFRESH_COLUMNS = (
     Column(key="status", title="status"),
     Column(key="mode", title="mode"),
     Column(key="version", title="version", right=True, wide=True),
-    Column(key="rows_out", title="rows", write=count, right=True),
+    Column(key="rows", title="rows", write=count, right=True),
     Column(key="why", title="why", folds=True),
 )
 
@@ -76,8 +76,8 @@ def run_rows(workspace: Workspace, limit: int) -> list[dict[str, Any]]:
 
 
 def refresh_rows(workspace: Workspace, dataset: str, limit: int) -> list[dict[str, Any]]:
-    """The newest refreshes of one dataset, newest first, as in `system/refreshes`; `why` is the reason or the error.
-    Runs that had nothing to do for it do not count."""
+    """The newest refreshes of one dataset, newest first, as in `system/refreshes`; `rows` are those that were written,
+    if any were to be, `why` is the reason or the error. Runs that had nothing to do for it do not count."""
     rows = workspace.warehouse.refreshes.rows(
         filters=[
             ("project", "=", workspace.project.spec.name),
@@ -86,7 +86,11 @@ def refresh_rows(workspace: Workspace, dataset: str, limit: int) -> list[dict[st
         ]
     )
     rows.sort(key=lambda row: row["started_at"], reverse=True)
-    return [{**row, "why": row["error"] or row["reason"]} for row in rows[:limit]]
+    written = StepStatus.REFRESHED.value
+    return [
+        {**row, "rows": row["rows_out"] if row["status"] == written else None, "why": row["error"] or row["reason"]}
+        for row in rows[:limit]
+    ]
 
 
 def _run_fields(row: Mapping[str, Any], refreshes: list[dict[str, Any]]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def closing_text(outcome: RunOutcome) -> str:
     counts = status_counts(outcome)
     done = counts.get(StepStatus.REFRESHED.value, 0) + counts.get(StepStatus.UNCHANGED.value, 0)
     published = f"; readers see publication {outcome.publication.sequence}" if outcome.publication else ""
-    kept = "readers see what they saw before, and what was refreshed is kept for the next run."
+    kept = "Readers see what they saw before; what was refreshed is kept for the next run."
     match outcome.status:
         case RunStatus.SUCCEEDED if not done:
             return f"Nothing to do: {counted(len(outcome.steps), 'dataset')} up to date{published}."
@@ -128,10 +128,10 @@ def closing_text(outcome: RunOutcome) -> str:
                 "Deliver them again, remove them, or allow them with 'max_bad_files'."
             )
         case RunStatus.CANCELLED:
-            return f"Stopped after {took}: {_counts_text(counts)}; {kept}"
+            return f"Stopped after {took}: {_counts_text(counts)}. {kept}"
         case _:
             failed = [str(step.step.dataset) for step in outcome.steps if step.status is StepStatus.FAILED]
-            return f"Failed after {took}: {_counts_text(counts)}; {kept} Fix {few(failed)} and run again."
+            return f"Failed after {took}: {_counts_text(counts)}. {kept} Fix {few(failed)} and run again."
 
 
 def notice_lines(notices: Iterable[Notice]) -> list[str]:

@@ -94,8 +94,10 @@ def run_pipeline(
 
 
 def _unenforced(workspace: Workspace) -> list[Notice]:
-    # A dataset that declares an expectation must not run as if it had none.
+    # What declares an expectation, or rules of access, must not run as if it had none.
     found = []
+    if workspace.project.spec.access is not None:
+        found.append(Notice("access rules are declared, not enforced by this version", workspace.project.spec.access))
     for dataset in workspace.project.stored:
         if dataset.expectations:
             count = len(dataset.expectations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shlex
@@ -26,6 +27,7 @@ from lakehouse.storage.java import JavaInstallation, find_java
 from lakehouse.storage.session_jvm import VirtualMachine, add_jars, has_delta, start_machine
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+_WAREHOUSE = "spark.sql.warehouse.dir"
 _LOG_SETTINGS = Path(__file__).with_name("session_log4j2.properties")
 
 
@@ -116,7 +118,8 @@ def _local(given: Mapping[str, str], app_name: str, expected_seconds: float | No
     settings = {**profile.STARTED_DEFAULTS, "spark.app.name": app_name, **profile.installed_defaults(home), **given}
     java = find_java()
     jars = delta_jars(settings)
-    scratch = Path(tempfile.mkdtemp(prefix="lakehouse-"))
+    scratch = _scratch()
+    settings.setdefault(_WAREHOUSE, str(scratch / "warehouse"))
     options = shlex.split(settings.get(_JAVA_OPTIONS, ""))
     if profile.is_local(settings["spark.master"]):
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -124,7 +127,6 @@ def _local(given: Mapping[str, str], app_name: str, expected_seconds: float | No
         settings = {
             **profile.session_defaults(os.cpu_count() or 1, expected_seconds),
             "spark.driver.memory": f"{memory >> 20}m",
-            "spark.sql.warehouse.dir": str(scratch / "warehouse"),
             **settings,
         }
         options = profile.java_options(options, _java_options_elsewhere(), expected_seconds)
@@ -173,11 +175,13 @@ def _submitted(given: Mapping[str, str], app_name: str) -> _Started:
     settings = {"spark.app.name": app_name, **dict(SparkConf(_jvm=gateway.jvm).getAll()), **given}
     if profile.is_local(settings.setdefault("spark.master", "local[*]")):
         settings = {**profile.session_defaults(os.cpu_count() or 1, None), **settings}
+    scratch = _scratch()
+    settings.setdefault(_WAREHOUSE, str(scratch / "warehouse"))
     if not has_delta(gateway.jvm):
         jars = delta_jars(settings)
         add_jars(gateway.jvm, jars.files)
         settings = _with_distributed(settings, jars)
-    return _Started(session=_new_context(gateway, profile.with_delta(settings)))
+    return _Started(session=_new_context(gateway, profile.with_delta(settings)), scratch=scratch)
 
 
 def _session_in(context: SparkContext, given: Mapping[str, str]) -> SparkSession:
@@ -198,6 +202,14 @@ def _session_in(context: SparkContext, given: Mapping[str, str]) -> SparkSession
     return isolated_session(
         SparkSession(context), {key: value for key, value in settings.items() if known.get(key) != value}
     )
+
+
+def _scratch() -> Path:
+    """A folder for what Spark would leave in the current one (its warehouse: our tables all have places of their
+    own), removed at the latest when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="lakehouse-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _new_context(gateway: Any, settings: Mapping[str, str]) -> SparkSession:

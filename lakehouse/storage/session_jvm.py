@@ -25,6 +25,7 @@ from lakehouse.storage.java import JavaInstallation
 from lakehouse.storage.session_profile import DELTA_EXTENSION
 
 _LINES_KEPT = 60
+_SAYING_NOTHING = ("Error occurred during initialization", "Error: Could not create", "Error: A fatal exception")
 _SECONDS_TO_END = 20.0
 
 
@@ -130,6 +131,7 @@ class _Output(threading.Thread):
     def reason(self) -> str:
         """The line that says why the JVM did not start, as far as one does."""
         lines = [line.decode(errors="replace").strip() for line in self._kept]
+        lines = [line for line in lines if line and not line.startswith(_SAYING_NOTHING)]
         telling = [line for line in lines if any(word in line for word in ("rror", "nvalid", "nrecognized", "onflict"))]
         return next(iter(telling or lines[-1:]), "")
 

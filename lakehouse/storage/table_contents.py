@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
+from arro3.core import Table
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -44,7 +44,7 @@ def read_contents(location: str, version: int) -> TableContents | None:
     """The table at `location` (an absolute path or a URI) as of `version`; None if that version cannot be opened."""
     try:
         table = DeltaTable(location, version=version)
-        actions = pa.table(table.get_add_actions(flatten=True))
+        actions = Table.from_arrow(table.get_add_actions(flatten=True))
     except (TableNotFoundError, DeltaError, OSError):
         return None
     metadata = table.metadata()
@@ -96,5 +96,5 @@ def sql_type(kind: Any) -> str:
             return str(kind["type"]).upper()
 
 
-def _column(actions: pa.Table, name: str) -> list[Any]:
-    return list(actions[name].to_pylist()) if name in actions.column_names else []
+def _column(actions: Table, name: str) -> list[Any]:
+    return list(actions.column(name).to_pylist()) if name in actions.column_names else []

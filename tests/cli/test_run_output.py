@@ -193,7 +193,7 @@ def test_files_set_aside_are_named(view: Callable[[Screen, Path], RunView], proj
 def test_a_stopped_run_says_so(view: Callable[[Screen, Path], RunView], project: Path) -> None:
     cancelled = step_outcome(ORDERS, StepStatus.CANCELLED)
     outcome = run_outcome("r1", NOON, (cancelled,), RunStatus.CANCELLED, signal_number=15)
-    assert shown(view, events(PLAN, outcome), project).splitlines()[-1].startswith("Stopped after 6.0 s: 1 cancelled;")
+    assert shown(view, events(PLAN, outcome), project).splitlines()[-1].startswith("Stopped after 6.0 s: 1 cancelled.")
     assert outcome.exit_code == 143
 
 

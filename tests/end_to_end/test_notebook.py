@@ -48,7 +48,9 @@ GOLD = {
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with the demo's gold tables, a few rows each."""
     root = tmp_path_factory.mktemp("flights")
-    (root / "spark-pipeline.yml").write_text("name: flights\ndatabase: silver\n")
+    (root / "spark-pipeline.yml").write_text(
+        "name: flights\ndatabase: silver\nlibraries: [{glob: {include: gold/**}}]\n"
+    )
     warehouse = DeltaWarehouse(read_spec(root, target=None, variables={}))
     tables = {}
     for text, rows in GOLD.items():

@@ -18,7 +18,7 @@ from lakehouse.errors import InvalidValue, QueryError, SchemaError, SourceFileEr
 from lakehouse.refresh.load import source_columns
 from tests.refresh.landing import NOW, Landing, loaded_paths, pending
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
 ADD, RESCUE, FAIL, IGNORE = (
     SchemaEvolution.ADD_COLUMNS,
@@ -299,9 +299,8 @@ def test_json_rescue(make: Any) -> None:
     }
 
 
-def write_parquet(landing: Landing, name: str, **columns: Any) -> None:
-    path = landing.put(name, b"")
-    parquet.write_table(pa.table(columns), path)
+def write_parquet(landing: Landing, to: str, **columns: Any) -> None:
+    parquet.write_table(pa.table(columns), landing.put(to, b""))
 
 
 def test_parquet(make: Any) -> None:

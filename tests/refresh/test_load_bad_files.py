@@ -17,7 +17,7 @@ from lakehouse.definition.dataset import OnChange, SchemaEvolution
 from lakehouse.refresh import load_frame
 from tests.refresh.landing import Landing, bad_kinds, loaded_paths
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
 LONG = "".join(f"{number},{number * 7919 % 100_003}\n" for number in range(100_000))
 

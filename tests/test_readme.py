@@ -1,0 +1,68 @@
+"""The README's program is run as it stands: commands and output, line by line; `…` stands for what differs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_the_line_for_setting_up_is_one_line_each() -> None:
+    text = README.read_text(encoding="utf-8")
+    for name in ("demo line", "test line"):
+        block = text.partition(f"<!-- {name} -->\n```bash\n")[2].partition("\n```")[0]
+        assert block.startswith("python3 -m venv .venv && .venv/bin/pip install")
+        assert "\n" not in block
+
+
+@pytest.mark.spark
+def test_the_change_is_shown_as_it_happens(tmp_path: Path) -> None:
+    programs = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
+    folder = tmp_path
+    for block in blocks("console"):
+        for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, expected = step.partition("\n")
+            if command.startswith("cd "):
+                folder = folder / command.removeprefix("cd ")
+                continue
+            ended = subprocess.run(
+                ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+            )
+            assert ended.returncode == 0, ended.stderr
+            pattern = re.escape(expected.rstrip("\n")).replace("…", ".*")
+            assert re.fullmatch(pattern, ended.stdout.rstrip("\n")), f"$ {command}\n{ended.stdout}"
+
+
+def test_python_blocks_are_python() -> None:
+    found = blocks("python")
+    assert len(found) >= 3
+    for block in found:
+        compile(block, "README.md", "exec")
+
+
+def test_definitions_shown_are_valid(tmp_path: Path) -> None:
+    from lakehouse.definition.loading import load_project
+    from lakehouse.graph.validation import validate_project
+
+    for folder in ("bronze", "silver", "gold", "landing"):
+        (tmp_path / folder).mkdir()
+    spec, definitions = blocks("yaml")[:2]
+    (tmp_path / "spark-pipeline.yml").write_text(spec, encoding="utf-8")
+    (tmp_path / "bronze" / "flights.yml").write_text(definitions, encoding="utf-8")
+    (tmp_path / "gold" / "carriers.sql").write_text(blocks("sql")[0], encoding="utf-8")
+    (tmp_path / "gold" / "routes.py").write_text(blocks("python")[0], encoding="utf-8")
+    project = load_project(tmp_path)
+    validate_project(project)
+    names = {str(dataset.name) for dataset in project.datasets}
+    assert names == {"bronze.flights", "silver.long_flights", "gold.carriers", "gold.routes"}
