@@ -52,7 +52,7 @@ class QueryAnalyst:
             try:
                 self._visit(name, ())
             except LakehouseError as problem:
-                if all(str(problem) != str(earlier) for earlier in problems):
+                if all(_identity(problem) != _identity(earlier) for earlier in problems):
                     problems.append(problem)
         if len(problems) == 1:
             raise problems[0]
@@ -122,3 +122,8 @@ class QueryAnalyst:
                 self._declare(dataset.name, columns)
             else:
                 self._pin(dataset.name)
+
+
+def _identity(problem: LakehouseError) -> object:
+    # Every dataset of a circle meets it at another place.
+    return frozenset(problem.path) if isinstance(problem, CyclicGraph) else str(problem)

@@ -6,7 +6,7 @@ A commit records what its query read, so the edges of an unchanged query are kno
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lakehouse.definition.dataset import MaterializedView, PythonQuery, StreamingTable, TemporaryView
@@ -21,6 +21,7 @@ from lakehouse.plan.records import PublishedTable, TableFacts
 from lakehouse.plan.refresh_plan import Identity, PlanFacts, RefreshPlan, current_record, plan_refresh
 from lakehouse.plan.settings import settings_fingerprint
 from lakehouse.run.request import Chosen, RunRequest, choose
+from lakehouse.run.resets import pending_resets
 from lakehouse.run.workspace import Workspace
 
 if TYPE_CHECKING:  # importing it would import pyspark
@@ -61,7 +62,9 @@ def survey(workspace: Workspace, request: RunRequest, *, analyse_all: bool = Fal
         {dataset.name: dataset.location for dataset in project.datasets},
     )
     chosen = choose(request, project, graph)
-    loads |= plan_loads(workspace, chosen.full)
+    chosen = replace(chosen, full=chosen.full | (pending_resets(workspace) & chosen.selected))
+    if chosen.full:
+        loads |= plan_loads(workspace, chosen.full)
     facts = PlanFacts(
         tables=tables,
         identities={dataset.name: _identity(project, dataset.name, graph, prints) for dataset in project.stored},
