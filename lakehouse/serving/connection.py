@@ -103,7 +103,7 @@ class Connection:
         `system.refreshes`, `system.files`, `system.publications`, `system.lineage`. Raises UnknownName."""
         found = self._name(name)
         try:
-            return self._open_reader().table(found)
+            return self._open_reader().table(found, name)
         except UnknownName as unknown:
             raise self._explained(unknown) from None
 

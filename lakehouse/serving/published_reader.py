@@ -32,9 +32,9 @@ class PublishedReader:
         self._registered: dict[TableName, TableVersion] = {}
         self._catalog = SparkSide(spec).catalog()
 
-    def table(self, name: TableName) -> DataFrame:
-        """The table's rows. Raises UnknownName."""
-        self._register(name, str(name))
+    def table(self, name: TableName, written: str) -> DataFrame:
+        """The rows of the table that the user calls `written`. Raises UnknownName."""
+        self._register(name, written)
         return self._catalog.session.table(name.quoted)
 
     def sql(self, text: str) -> DataFrame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import shlex
 import shutil
 import sys
 import tempfile
@@ -15,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import delta.exceptions  # noqa: F401  makes pyspark raise Delta's conflicts as classes of their own
+from py4j.protocol import Py4JJavaError
 from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
@@ -120,7 +121,7 @@ def _local(given: Mapping[str, str], app_name: str, expected_seconds: float | No
     jars = delta_jars(settings)
     scratch = _scratch()
     settings.setdefault(_WAREHOUSE, str(scratch / "warehouse"))
-    options = shlex.split(settings.get(_JAVA_OPTIONS, ""))
+    options = profile.split_options(settings.get(_JAVA_OPTIONS, ""), _JAVA_OPTIONS)
     if profile.is_local(settings["spark.master"]):
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         memory = profile.driver_memory(profile.granted_memory())
@@ -146,7 +147,7 @@ def _local(given: Mapping[str, str], app_name: str, expected_seconds: float | No
 
 def _machine(settings: Mapping[str, str], java: JavaInstallation, home: Path) -> tuple[VirtualMachine, ClassArchive]:
     """The JVM, with its class archive if the archive is good for it, without if not."""
-    options = shlex.split(settings.get(_JAVA_OPTIONS, ""))
+    options = profile.split_options(settings.get(_JAVA_OPTIONS, ""), _JAVA_OPTIONS)
     large = profile.memory_bytes(settings.get("spark.driver.memory", "1g")) >= profile.LARGE_HEAP
     archive = open_archive(
         java,
@@ -158,9 +159,10 @@ def _machine(settings: Mapping[str, str], java: JavaInstallation, home: Path) ->
     except InstallationError:
         if archive.state is ArchiveState.OFF:
             raise
-        discard(archive)
-        archive = replace(archive, state=ArchiveState.OFF, reason="the JVM did not start with it", options=())
-        return start_machine(_with_options(settings, options, archive), java, ()), archive
+        without = replace(archive, state=ArchiveState.OFF, reason="the JVM did not start with it", options=())
+        machine = start_machine(_with_options(settings, options, without), java, ())
+        discard(archive)  # only now: a JVM that does not start either way has another fault
+        return machine, without
     finally:
         archive.release()
     if archive.state is ArchiveState.USED and is_mapped(archive, machine.process_id) is False:
@@ -216,7 +218,14 @@ def _new_context(gateway: Any, settings: Mapping[str, str]) -> SparkSession:
     conf = SparkConf(_jvm=gateway.jvm)
     for key, value in settings.items():
         conf.set(key, value)
-    return SparkSession(SparkContext(conf=conf, gateway=gateway))
+    try:
+        return SparkSession(SparkContext(conf=conf, gateway=gateway))
+    except (Py4JJavaError, PySparkException) as error:
+        cause = error.java_exception.toString() if isinstance(error, Py4JJavaError) else str(error)
+        raise InstallationError(
+            f"Spark did not start with master '{settings['spark.master']}': {cause.splitlines()[0]}",
+            hint="Check --master and the settings that begin with 'spark.'.",
+        ) from error
 
 
 def _with_options(settings: Mapping[str, str], options: Sequence[str], archive: ClassArchive) -> dict[str, str]:
@@ -240,7 +249,8 @@ def _with_distributed(settings: Mapping[str, str], jars: DeltaJars) -> dict[str,
 
 
 def _java_options_elsewhere() -> list[str]:
-    return shlex.split(" ".join(os.environ.get(name, "") for name in ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")))
+    names = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
+    return [option for name in names for option in profile.split_options(os.environ.get(name, ""), name)]
 
 
 def _quieten_python() -> None:

@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lakehouse.errors import InvalidValue
+
 DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 DELTA_CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
 QUICK_SECONDS = 60.0  # below this the optimizing compiler costs more than it gives back
@@ -107,6 +109,14 @@ def with_quiet_log(options: Sequence[str], log_settings: Path) -> list[str]:
     return [*options, f"-Dlog4j2.configurationFile={log_settings.as_uri()}"]
 
 
+def split_options(setting: str, name: str) -> list[str]:
+    """Java options in a setting or variable called `name`, one by one; InvalidValue if a quote is left open."""
+    try:
+        return shlex.split(setting)
+    except ValueError as error:
+        raise InvalidValue(f"{name} cannot be read: {error} in '{setting}'.", hint="Close the quote.") from error
+
+
 def join_options(options: Sequence[str]) -> str:
     """Java options as one setting. Spark's launcher splits at blanks and reads double quotes."""
     return " ".join(f'"{option}"' if re.search(r"\s", option) else option for option in options)
@@ -195,7 +205,10 @@ def _submit_arguments(arguments: str) -> dict[str, str]:
     for option, key in options.items():
         parser.add_argument(option, dest=key)
     parser.add_argument("--conf", "-c", action="append", default=[])
-    found = vars(parser.parse_known_args(shlex.split(arguments))[0])
+    try:
+        found = vars(parser.parse_known_args(split_options(arguments, "PYSPARK_SUBMIT_ARGS"))[0])
+    except argparse.ArgumentError as error:
+        raise InvalidValue(f"PYSPARK_SUBMIT_ARGS cannot be read: {error}.", hint="Correct or unset it.") from error
     settings = dict(pair.split("=", 1) for pair in found.pop("conf") if "=" in pair)
     return {**settings, **{key: value for key, value in found.items() if value is not None}}
 

@@ -148,7 +148,8 @@ def test_a_signal_stops_the_run_and_frees_the_project(shop: Path, number: signal
     assert process.returncode == code, rest + err
     ended = [json.loads(line) for line in rest.splitlines()][-1]
     assert (ended["event"], ended["status"], ended["datasets"]["cancelled"]) == ("run_ended", "cancelled", 1)
-    assert not (shop / "warehouse" / "gold" / "slow" / "_delta_log").exists()
+    assert not list((shop / "warehouse" / "gold" / "slow").rglob("*.json")), "nothing was committed"
+    assert not list((shop / "warehouse" / "gold" / "slow").rglob("*.parquet")), "and no file was left"
     again = lakehouse("run", "--project", shop)
     assert again.returncode == 0, again.stdout + again.stderr
 

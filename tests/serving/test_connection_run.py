@@ -66,6 +66,7 @@ def test_runs_and_reads_in_one_process(spark: SparkSession, root: Path) -> None:
 def test_a_failure_is_reported_and_not_published(spark: SparkSession, root: Path) -> None:
     with lakehouse.connect(root) as lh:
         lh.run()
+        assert lh.refresh()
         (root / "tables" / "totals.sql").write_text(GOLD.replace("sum(amount)", "sum(raise_error('no ' || amount))"))
         report = lh.run()
         assert not report.succeeded

@@ -47,7 +47,7 @@ def test_queries_find_tables_by_name(lh: Connection, query: str) -> None:
 
 def test_a_query_registers_only_what_it_reads(lh: Connection) -> None:
     assert rows(lh.sql("SELECT o.amount, t.total FROM orders o JOIN gold.totals t USING (customer)")) == [(5, 5)]
-    views = [row["tableName"] for row in lh.sql("SELECT 1").sparkSession.sql("SHOW VIEWS IN gold").collect()]
+    views = [row["viewName"] for row in lh.sql("SELECT 1").sparkSession.sql("SHOW VIEWS IN gold").collect()]
     assert views == ["totals"]
 
 
@@ -103,7 +103,7 @@ def test_system_tables(lh: Connection, published: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "nearest"), [("gold.totls", "gold.totals"), ("silver.order", "silver.orders"), ("xyz", None)]
+    ("name", "nearest"), [("gold.totls", "gold.totals"), ("silver.order", "silver.orders"), ("xyzzyx", None)]
 )
 def test_an_unknown_table_names_the_nearest(lh: Connection, name: str, nearest: str | None) -> None:
     for read in (lh.table, lambda unknown: lh.sql(f"SELECT * FROM {unknown}")):

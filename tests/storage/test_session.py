@@ -19,7 +19,6 @@ from lakehouse.errors import InstallationError
 from lakehouse.storage.jars import find_jars, spark_home
 from lakehouse.storage.java import find_java
 from lakehouse.storage.session import isolated_session, open_session
-from lakehouse.storage.session_jvm import start_machine
 
 pytestmark = pytest.mark.spark
 
@@ -71,11 +70,21 @@ def test_failed_queries_print_nothing(spark: SparkSession, capfd: pytest.Capture
     assert shown.out + shown.err == ""
 
 
-def test_a_jvm_that_does_not_start_says_why() -> None:
-    with pytest.raises(InstallationError) as caught:
-        start_machine({"spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:+UseParallelGC"}, find_java(), ())
-    assert "collector" in caught.value.message
-    assert "\n" not in str(caught.value)
+def test_a_jvm_that_does_not_start_says_why(tmp_path: Path) -> None:
+    option = "spark.driver.extraJavaOptions=-XX:+UseSerialGC -XX:+UseParallelGC"
+    done, seen = run([sys.executable, str(PROBE), str(tmp_path), "--setting", option], tmp_path)
+    assert done.returncode == InstallationError.exit_code
+    assert "collector" in seen["error"]
+    assert "\n" not in seen["error"]
+    assert done.stderr == ""
+
+
+def test_a_master_that_is_none_is_named(tmp_path: Path) -> None:
+    done, seen = run([sys.executable, str(PROBE), str(tmp_path), "--master", "spork://x"], tmp_path)
+    assert done.returncode == InstallationError.exit_code
+    assert "'spork://x'" in seen["error"]
+    assert "\n" not in seen["error"]
+    assert done.stderr == ""
 
 
 def test_own_session_starts_quietly_and_ends_completely(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.errors import InvalidValue
 from lakehouse.storage.session_profile import (
     DELTA_CATALOG,
     DELTA_EXTENSION,
@@ -128,6 +129,14 @@ def test_defaults_of_a_bare_installation(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("SPARK_CONF_DIR", raising=False)
     monkeypatch.delenv("PYSPARK_SUBMIT_ARGS", raising=False)
     assert installed_defaults(tmp_path) == {}
+
+
+@pytest.mark.parametrize("arguments", ["--conf 'open", "pyspark-shell --master"])
+def test_arguments_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str) -> None:
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", arguments)
+    with pytest.raises(InvalidValue) as caught:
+        installed_defaults(tmp_path)
+    assert "PYSPARK_SUBMIT_ARGS" in caught.value.message
 
 
 def test_class_path_has_what_the_launcher_puts_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
