@@ -16,13 +16,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from machine import describe_machine
+
 from lakehouse.definition.dataset import MaterializedView, SqlQuery, StoredDataset
 from lakehouse.errors import SourceLocation
 from lakehouse.graph.dataflow import build_graph
 from lakehouse.names import TableName
 from lakehouse.plan.records import RefreshRecord, TableFacts
 from lakehouse.plan.refresh_plan import Identity, PlanFacts, plan_refresh
-from machine import describe_machine
 
 LAKEHOUSE = [sys.executable, "-m", "lakehouse"]
 

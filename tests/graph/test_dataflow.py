@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -38,7 +39,7 @@ def test_a_circle_is_named_in_reading_order() -> None:
     assert path[0] == path[-1]
     assert set(path) == {"s.a", "s.b", "s.c"}
     edges = {("s.a", "s.b"), ("s.b", "s.c"), ("s.c", "s.a")}
-    assert set(zip(path, path[1:], strict=False)) == edges
+    assert set(itertools.pairwise(path)) == edges
 
 
 @pytest.mark.parametrize("seed", range(50))

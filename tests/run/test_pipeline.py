@@ -246,7 +246,8 @@ def test_time_and_undeclared_reads_are_recomputed_each_time(shop: Project) -> No
     shop.write("tables/today.sql", "CREATE MATERIALIZED VIEW gold.today AS SELECT current_date() AS day")
     shop.write(
         "tables/extra.py",
-        "from pyspark import pipelines as dp\nfrom pathlib import Path\nFILE = str(Path(__file__).parent.parent / 'extra.csv')\n"
+        "from pathlib import Path\nfrom pyspark import pipelines as dp\n"
+        "FILE = str(Path(__file__).parent.parent / 'extra.csv')\n"
         "@dp.materialized_view(name='gold.extra')\ndef extra():\n"
         "    return spark.read.csv(FILE, header=True)\n",
     )

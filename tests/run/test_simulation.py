@@ -87,17 +87,15 @@ def check_final(world: World) -> None:
 def play(seed: int) -> World:
     """One schedule: two schedulers that start runs, a supplier, a reader."""
     world = make_world(seed)
-    killed: list[int] = []
+    interrupted: list[BaseException] = []
     schedule = Schedule(seed, kill_rate=0.03)
 
     def runner(actor: int) -> None:
         for _ in range(4):
             try:
                 run_once(world, schedule, actor)
-            except RunInProgress as refused:
-                assert refused.holder.startswith("run-")
-            except Killed:
-                killed.append(actor)  # its scheduler starts it again
+            except (RunInProgress, Killed) as end:
+                interrupted.append(end)  # its scheduler starts it again
             schedule.effect(actor, may_die=False)
 
     def supplier(actor: int) -> None:
@@ -127,6 +125,7 @@ def play(seed: int) -> World:
             assert first == {name: world.rows_of(name, table.version) for name, table in seen.tables.items()}
 
     schedule.play([runner, runner, supplier, reader])
+    assert all(end.holder.startswith("run-") for end in interrupted if isinstance(end, RunInProgress))
     return world
 
 
