@@ -130,7 +130,8 @@ def plan_load(
         if known.status is FileStatus.BAD:
             known_bad.append(known)
         elif known.status is FileStatus.DUPLICATE:
-            candidates.append(file)  # skipped again, unless the content it repeats is no longer in the table
+            # Skipped again, unless the content it repeats is no longer in the table.
+            candidates.append(replace(file, content_hash=known.content_hash))
     reloading = {flow.name for flow in table.flows if flow.source.on_change is OnChange.RELOAD}
     reload = tuple(file for file in changed if file.flow in reloading)
     load, duplicates = _without_duplicates(table, candidates, _contents(loaded, reload))

@@ -82,6 +82,19 @@ def diagnose_failure(error: BaseException, files: Sequence[SourceFile]) -> list[
     return list(found.values())
 
 
+def undecodable(files: Sequence[SourceFile], encoding: str) -> list[BadFile]:
+    """The text files whose bytes are not of the encoding, where they do not say another one themselves."""
+    with ThreadPoolExecutor() as pool:
+        decoded = pool.map(lambda file: _names_encoding(file) or is_decodable(file, encoding), files)
+        return [wrong_encoding(file, encoding) for file, good in zip(files, decoded, strict=True) if not good]
+
+
+def wrong_encoding(file: SourceFile, encoding: str) -> BadFile:
+    """A file whose bytes are not text in the encoding."""
+    detail = f"the file is not {encoding} text; say 'encoding' in its options"
+    return BadFile(file=file, kind=BadFileKind.ENCODING, detail=detail)
+
+
 def is_decodable(file: SourceFile, encoding: str) -> bool:
     """Whether the file's bytes are text in the encoding, read to the end."""
     try:
@@ -96,6 +109,12 @@ def is_decodable(file: SourceFile, encoding: str) -> bool:
     except UnicodeError:
         return False
     return True
+
+
+def _names_encoding(file: SourceFile) -> bool:
+    """Whether an XML declaration at the file's beginning says how to read it."""
+    with open_source_file(file) as stream:
+        return re.match(rb"\s*<\?xml[^>]*encoding=", stream.read(200)) is not None
 
 
 def _failed_file(error: BaseException) -> tuple[str | None, str]:

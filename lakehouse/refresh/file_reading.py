@@ -23,7 +23,13 @@ from lakehouse.refresh.file_reading_columns import RESCUED, RESERVED, SOURCE_FIL
 from lakehouse.refresh.file_reading_options import CORRUPT, PATH_OPTIONS, reader_options
 from lakehouse.refresh.file_reading_records import record_marks
 from lakehouse.refresh.file_reading_shapes import FileGroup, read_shapes
-from lakehouse.refresh.type_fitting import convert, does_not_fit, extend_type, new_fields
+from lakehouse.refresh.type_fitting import (
+    convert,
+    does_not_fit,
+    extend_type,
+    has_same_fields,
+    is_from_variant,
+)
 
 MALFORMED, MISFIT, SUSPECT = "__malformed", "__misfit", "__suspect"
 MARKS = (MALFORMED, MISFIT, SUSPECT)
@@ -113,6 +119,8 @@ def _read_schema(source: FileSource, group: FileGroup, target: Target) -> Struct
         wanted = target.find(field.name)
         if wanted is not None:
             kind = extend_type(wanted.dataType, field.dataType) if rescues else wanted.dataType
+            if rescues and source.format == "json" and not has_same_fields(wanted.dataType, field.dataType):
+                kind = VariantType()  # taken as it is, so that what does not fit can be kept
             fields.append(StructField(field.name, kind))
         elif source.format == "csv":
             fields.append(StructField(field.name, StringType()))  # by position: it cannot be left out
@@ -141,9 +149,12 @@ def _shaped(frame: DataFrame, source: FileSource, files: Sequence[SourceFile], t
         misfit = does_not_fit(value, found.dataType, field.dataType)
         if misfit is not None:
             lost[found.name] = F.when(misfit, value)
-        elif any(True for _ in new_fields(field.dataType, found.dataType, "")):
+        elif is_from_variant(found.dataType, field.dataType):
+            same = F.to_json(F.to_variant_object(converted)) == F.to_json(value)
+            lost[found.name] = F.when(~F.coalesce(same, value.isNull()), value)
+        elif not has_same_fields(field.dataType, found.dataType):
             lost[found.name] = value
-        if found.name in marks.raw:
+        elif found.name in marks.raw:
             is_lost = value.isNull() if isinstance(field.dataType, AtomicType) else F.lit(True)
             lost[found.name] = F.when(marks.misfit & is_lost, marks.raw[found.name])
     columns.append(_source_file(location, files).alias(SOURCE_FILE))

@@ -14,8 +14,8 @@ PATH_OPTIONS = {
     # Whatever the session says: a file that cannot be read is an error, not an empty file.
     "ignorecorruptfiles": "false",
     "ignoremissingfiles": "false",
-    # The paths are names of files, not patterns.
-    "__globpaths__": "false",
+    # The paths are names of files, not patterns. Spark looks for this key in exactly this case.
+    "__globPaths__": "false",
 }
 
 _REFUSED = {

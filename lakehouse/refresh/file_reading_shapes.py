@@ -19,7 +19,7 @@ from pyspark.sql.types import StringType, StructField, StructType, VariantType
 
 from lakehouse.definition.dataset import FileSource
 from lakehouse.plan.load_plan import SourceFile
-from lakehouse.refresh.bad_files import BadFile, BadFileKind
+from lakehouse.refresh.bad_files import BadFile, BadFileKind, wrong_encoding
 from lakehouse.refresh.file_reading_options import CORRUPT, declared_schema, encoding_of, is_true, reader_options
 from lakehouse.storage.source_files import open_source_file
 
@@ -118,8 +118,7 @@ def _csv_shape(file: SourceFile, options: dict[str, str]) -> Hashable | BadFile:
     try:
         line = _first_line(file, options)
     except UnicodeError:
-        text = f"the file is not {encoding_of(options)} text; say 'encoding' in its options"
-        return BadFile(file=file, kind=BadFileKind.ENCODING, detail=text)
+        return wrong_encoding(file, encoding_of(options))
     except (OSError, EOFError, zlib.error) as error:
         return BadFile(file=file, kind=BadFileKind.UNREADABLE, detail=str(error))
     if line is None:

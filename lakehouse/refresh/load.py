@@ -19,9 +19,10 @@ from lakehouse.definition.dataset import StreamingTable
 from lakehouse.errors import LakehouseError, SourceFileError
 from lakehouse.plan.load_plan import FileStatus, LedgerEntry, LoadPlan, SourceFile, check_changes
 from lakehouse.plan.refresh_plan import RefreshStep
-from lakehouse.refresh.bad_files import BadFile, diagnose_failure, without_empty
+from lakehouse.refresh.bad_files import BadFile, diagnose_failure, undecodable, without_empty
 from lakehouse.refresh.bad_records import bad_records, merged_json_records
 from lakehouse.refresh.file_reading_columns import RESCUED, SOURCE_FILE
+from lakehouse.refresh.file_reading_options import encoding_of, reader_options
 from lakehouse.refresh.load_frame import LoadFrame, Stamp, read_load, reading_settings
 from lakehouse.refresh.type_fitting import new_fields
 from lakehouse.storage.source_files import unchanged
@@ -202,7 +203,14 @@ class _Load:
 
     def set_aside_for(self, error: Exception) -> bool:
         """Takes out the files that made Spark fail; says whether there were any."""
-        return self._leave_moving() or self._set_aside(diagnose_failure(error, self.due))
+        if self._leave_moving() or self._set_aside(diagnose_failure(error, self.due)):
+            return True
+        # Spark's XML reader fails on undecodable bytes without naming the file.
+        for flow in self._table.flows:
+            files = [file for file in self.due if file.flow == flow.name and flow.source.format == "xml"]
+            if files and self._set_aside(undecodable(files, encoding_of(reader_options(flow.source)))):
+                return True
+        return False
 
     def _read(self) -> LoadFrame | None:
         self.frame = None

@@ -56,9 +56,10 @@ def with_columns(select: str, columns: Sequence[str]) -> str:
     """The query with these columns at the end of every outermost select list.
 
     >>> with_columns("SELECT a, (SELECT 1 FROM t) FROM {source} WHERE b > 1", ["_epoch"])
-    'SELECT a, (SELECT 1 FROM t), `_epoch` FROM {source} WHERE b > 1'
+    'SELECT a, (SELECT 1 FROM t) \\n, `_epoch`\\nFROM {source} WHERE b > 1'
     """
-    addition = "".join(f", `{column}`" for column in columns)
+    # On lines of its own: the list may end in a comment.
+    addition = "\n" + "".join(f", `{column}`" for column in columns) + "\n"
     depth, in_list, cuts = 0, False, []
     for token in _TOKEN.finditer(select):
         word = token[0].upper()
@@ -67,7 +68,7 @@ def with_columns(select: str, columns: Sequence[str]) -> str:
             in_list = True
         elif depth == 0 and word == "FROM" and in_list:
             in_list = False
-            cuts.append(len(select[: token.start()].rstrip()))
+            cuts.append(token.start())
     for cut in reversed(cuts):
         select = select[:cut] + addition + select[cut:]
     return select

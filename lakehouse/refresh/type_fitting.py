@@ -103,11 +103,37 @@ def new_fields(known: DataType, found: DataType, path: str) -> Iterator[str]:
             yield from new_fields(known.valueType, found.valueType, path)
 
 
+def has_same_fields(known: DataType, found: DataType) -> bool:
+    """Whether nothing in the found type is lost in the known one: no nested field, no record where it has a value."""
+    match known, found:
+        case StructType(), StructType():
+            names = {field.name.lower(): field.dataType for field in known.fields}
+            return all(
+                field.name.lower() in names and has_same_fields(names[field.name.lower()], field.dataType)
+                for field in found.fields
+            )
+        case ArrayType(), ArrayType():
+            return has_same_fields(known.elementType, found.elementType)
+        case MapType(), MapType():
+            return has_same_fields(known.valueType, found.valueType)
+        case MapType(), StructType():
+            return True
+        case _:
+            return not isinstance(known, StructType | ArrayType | MapType)
+
+
+def is_from_variant(found: DataType, wanted: DataType) -> bool:
+    """Whether a value of any shape is brought into a fixed one."""
+    return isinstance(found, VariantType) and not isinstance(wanted, VariantType)
+
+
 def convert(value: Column, found: DataType, wanted: DataType) -> Column | None:
     """The value in the wanted type; None where no value could ever fit. A value that does not fit becomes NULL:
     `does_not_fit` tells it from others."""
     if is_same(found, wanted):
         return value
+    if is_from_variant(found, wanted):
+        return F.try_variant_get(value, "$", _spelled(wanted))
     match found, wanted:
         case StructType(), StructType():
             return _convert_struct(value, found, wanted)
@@ -127,7 +153,7 @@ def convert(value: Column, found: DataType, wanted: DataType) -> Column | None:
 
 def does_not_fit(value: Column, found: DataType, wanted: DataType) -> Column | None:
     """Whether converting loses the value; None where it never does."""
-    if is_same(found, wanted) or isinstance(found, NullType):
+    if is_same(found, wanted) or isinstance(found, NullType) or is_from_variant(found, wanted):
         return None
     match found, wanted:
         case StructType(), StructType():
@@ -158,6 +184,20 @@ def does_not_fit(value: Column, found: DataType, wanted: DataType) -> Column | N
         return value.isNotNull() & cast.isNull()
     # Numbers and times must come back unchanged: a cast cuts digits without a word.
     return value.isNotNull() & ~F.coalesce(cast.try_cast(found) == value, F.lit(False))
+
+
+def _spelled(kind: DataType) -> str:
+    """The type as SQL text, names of nested fields quoted."""
+    match kind:
+        case StructType():
+            fields = (f"`{f.name.replace('`', '``')}`: {_spelled(f.dataType)}" for f in kind.fields)
+            return f"STRUCT<{', '.join(fields)}>"
+        case ArrayType():
+            return f"ARRAY<{_spelled(kind.elementType)}>"
+        case MapType():
+            return f"MAP<{_spelled(kind.keyType)}, {_spelled(kind.valueType)}>"
+        case _:
+            return kind.simpleString()
 
 
 def _convert_struct(value: Column, found: StructType, wanted: StructType) -> Column | None:

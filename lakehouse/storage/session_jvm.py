@@ -25,7 +25,8 @@ from lakehouse.storage.java import JavaInstallation
 from lakehouse.storage.session_profile import DELTA_EXTENSION
 
 _LINES_KEPT = 60
-_SAYING_NOTHING = ("Error occurred during initialization", "Error: Could not create", "Error: A fatal exception")
+_SAYING_NOTHING = ("at ", "Error occurred during initial", "Error: Could not create", "Error: A fatal exception")
+_TELLING = ("xception", "rror", "nvalid", "nrecognized", "onflict")
 _SECONDS_TO_END = 20.0
 
 
@@ -75,8 +76,8 @@ def start_machine(configuration: Mapping[str, str], java: JavaInstallation, inhe
         os.close(writing)
         output.join(_SECONDS_TO_END)
         raise InstallationError(
-            f"Java {java.version} in {java.home} did not start: {output.reason() or error}.",
-            hint="Check spark.driver.memory and spark.driver.extraJavaOptions; 'lakehouse doctor' checks the rest.",
+            f"Spark did not start with Java {java.version} in {java.home}: {output.reason() or error}.",
+            hint="Check --master and the settings that begin with 'spark.'; 'lakehouse doctor' checks the rest.",
         ) from error
     os.close(writing)
     output.pass_on(gateway.proc)
@@ -132,8 +133,8 @@ class _Output(threading.Thread):
         """The line that says why the JVM did not start, as far as one does."""
         lines = [line.decode(errors="replace").strip() for line in self._kept]
         lines = [line for line in lines if line and not line.startswith(_SAYING_NOTHING)]
-        telling = [line for line in lines if any(word in line for word in ("rror", "nvalid", "nrecognized", "onflict"))]
-        return next(iter(telling or lines[-1:]), "")
+        telling = [line for line in lines if any(word in line for word in _TELLING)]
+        return next(iter(telling or lines[-1:]), "").removeprefix('Exception in thread "main" ').rstrip(".")
 
     def run(self) -> None:
         with os.fdopen(self._descriptor, "rb") as lines:

@@ -194,6 +194,8 @@ class Model:
     def run(self, *, full: bool, crash: bool) -> LoadPlan:
         self.epoch += 1
         files = [listed(path, content, moment) for path, (content, moment) in sorted(self.disk.items())]
+        due = files_to_hash(files, self.ledger)
+        files = [file if file in due else replace(file, content_hash=None) for file in files]
         plan = plan_load(self.table, files, self.ledger, full=full)
         due = [*plan.load, *plan.reload]
         good = [file for file in due if not self.disk[file.path][0].startswith("!")]

@@ -243,10 +243,10 @@ def test_new_columns_are_rescued(make: Any) -> None:
     landing = make(schema_evolution=RESCUE)
     landing.put("a.csv", "id\n1\n")
     landing.load()
-    landing.put("b.csv", 'city,id,zip\n"Ro""me",2,\n')
+    landing.put("b.csv", 'city,id,zip\n"Ro\\"me",2,\n')
     staged = landing.load()
     rescued = {row[0]: row[1] and json.loads(row[1]) for row in landing.rows("id", "_rescued")}
-    assert rescued == {"1": None, "2": {"city": 'Ro""me'}} or rescued == {"1": None, "2": {"city": 'Ro"me'}}
+    assert rescued == {"1": None, "2": {"city": 'Ro"me'}}
     assert (staged.columns_added, len(staged.notices)) == ((), 1)
 
 

@@ -186,3 +186,10 @@ assert "pyspark" not in sys.modules
 def test_many_tables_cost_little(published: Shop) -> None:
     published.publish({TableName("gold", f"t{number}"): 0 for number in range(200)}, {})
     assert len(lakehouse.connect(published.root).tables()) == 200
+
+
+def test_the_package_loads_its_parts_when_they_are_asked_for() -> None:
+    assert lakehouse.testing.DatasetTest.__module__ == "lakehouse.testing"
+    assert lakehouse.Connection.__module__ == "lakehouse.serving.connection"
+    with pytest.raises(AttributeError):
+        lakehouse.conect  # noqa: B018

@@ -79,10 +79,11 @@ def test_a_jvm_that_does_not_start_says_why(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-def test_a_master_that_is_none_is_named(tmp_path: Path) -> None:
-    done, seen = run([sys.executable, str(PROBE), str(tmp_path), "--master", "spork://x"], tmp_path)
+@pytest.mark.parametrize(("master", "said"), [("spork://x", "Master must"), ("local[x]", "'local[x]'")])
+def test_a_master_that_is_none_is_an_error(tmp_path: Path, master: str, said: str) -> None:
+    done, seen = run([sys.executable, str(PROBE), str(tmp_path), "--master", master], tmp_path)
     assert done.returncode == InstallationError.exit_code
-    assert "'spork://x'" in seen["error"]
+    assert said in seen["error"]
     assert "\n" not in seen["error"]
     assert done.stderr == ""
 
