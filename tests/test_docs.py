@@ -84,3 +84,9 @@ def test_every_exit_code_is_documented() -> None:
 def test_every_system_table_is_documented(name: str) -> None:
     if name != "resets":
         assert f"system.{name}" in TEXT
+
+
+def test_every_environment_variable_is_documented() -> None:
+    package = Path(__file__).parent.parent / "lakehouse"
+    read = {name for file in package.rglob("*.py") for name in re.findall(r'"(LAKEHOUSE_[A-Z_]+)"', file.read_text())}
+    assert read == set(re.findall(r"`(LAKEHOUSE_[A-Z_]+)`", REFERENCE))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from lakehouse.analysis.column_lineage import QueryLineage, column_lineage
-from lakehouse.analysis.reads import Variation, query_reads
+from lakehouse.analysis.reads import query_reads
 from lakehouse.analysis.schema import OutputColumn, output_columns
 from lakehouse.names import TableName
 
@@ -33,6 +33,6 @@ def analyse_query(frame: DataFrame) -> QueryAnalysis:
         views=tuple(TableName("", name) for name in reads.temporary_views),
         columns=output_columns(frame),
         lineage=column_lineage(frame),
-        volatile=tuple(item.expression for item in reads.nondeterminism if item.variation is Variation.CLOCK),
+        volatile=reads.volatile,
         undeclared=tuple(str(read) for read in reads.undeclared),
     )

@@ -94,6 +94,11 @@ class QueryReads:
     undeclared: tuple[UndeclaredRead, ...]
     nondeterminism: tuple[Nondeterminism, ...]
 
+    @property
+    def volatile(self) -> tuple[str, ...]:
+        """The time functions among the expressions that vary: what they give changes though no input does."""
+        return tuple(item.expression for item in self.nondeterminism if item.variation is Variation.CLOCK)
+
 
 def query_reads(frame: DataFrame) -> QueryReads:
     """All that this module knows of a frame, in one walk. Nothing is executed."""

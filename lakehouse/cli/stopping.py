@@ -34,12 +34,20 @@ class StopRequest:
             signal.signal(number, before)  # type: ignore[arg-type]
 
     def stopped(self) -> int | None:
-        """The number of the signal that told the run to stop, or None."""
+        """The number of the signal that told the run to stop, or None. Asked again and again by the run."""
+        self._listen_again()
         if self._number is not None and self._announced.acquire(blocking=False):
             name = signal.Signals(self._number).name
             self._announce(f"{name}: stopping; the tables that are being refreshed keep their last version. "
                            "Again to end at once.")  # fmt: skip
         return self._number
+
+    def _listen_again(self) -> None:
+        # pyspark's SparkContext puts a handler of its own in the way when it starts; only the main thread can tell.
+        if threading.current_thread() is threading.main_thread():
+            for number in self._previous:
+                if signal.getsignal(number) != self._received:
+                    signal.signal(number, self._received)
 
     def _received(self, number: int, frame: FrameType | None) -> None:
         if self._number is None:

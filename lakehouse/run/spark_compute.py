@@ -10,7 +10,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from lakehouse.analysis.query import analyse_query
+from lakehouse.analysis.reads import query_reads
 from lakehouse.definition.dataset import MaterializedView, StreamingTable, TemporaryView
 from lakehouse.definition.project import Project
 from lakehouse.errors import OwnershipError, RefreshError
@@ -116,12 +116,14 @@ class SparkCompute:
         frame = evaluate_query(catalog.session, dataset, root)
         write = self._write(dataset, WriteMode.OVERWRITE)
         with failures_named(str(dataset.name), dataset.query, root):
-            analysis = analyse_query(frame)
+            reads = query_reads(frame)
             shaped = shape(frame, dataset.layout, dataset.location)
             if step.version >= 0 and step.record is not None and step.record.layout != record.layout:
                 align_layout(catalog.session, write)
             staged = stage_query(shaped, write)
-        record = replace(record, volatile=analysis.volatile, undeclared=analysis.undeclared, content=staged.content)
+        record = replace(
+            record, volatile=reads.volatile, undeclared=tuple(map(str, reads.undeclared)), content=staged.content
+        )
         return SparkStaged(
             write=staged.write,
             record=record,

@@ -230,6 +230,15 @@ def test_a_stop_request_is_remembered_and_announced_once() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_handler_that_spark_puts_in_the_way_is_replaced() -> None:
+    with StopRequest(lambda _: None) as stop:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        assert stop.stopped() is None
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.stopped() == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_the_second_signal_ends_the_process_at_once() -> None:
     code = (
         "import os, signal\nfrom lakehouse.cli.stopping import StopRequest\n"

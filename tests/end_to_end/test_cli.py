@@ -125,26 +125,31 @@ def test_a_second_run_is_told_who_holds_the_project(shop: Path) -> None:
     assert f"process {os.getpid()}" in error["holder"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_stops_the_run_and_frees_the_project(shop: Path, number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "seconds"), [(signal.SIGTERM, 143, 3.0), (signal.SIGINT, 130, 3.0), (signal.SIGTERM, 143, 0.0)]
+)
+def test_a_signal_stops_the_run_and_frees_the_project(
+    shop: Path, number: signal.Signals, code: int, seconds: float
+) -> None:
+    """While Spark computes, and before its first job has begun."""
     slow = shop / "gold" / "slow.sql"
     slow.write_text(
         "CREATE MATERIALIZED VIEW gold.slow AS\n"
         "SELECT sum(pow(a.id, 0.5) * b.id) AS x FROM range(10000000) a CROSS JOIN range(10000000) b;\n"
     )
     command = [sys.executable, "-m", "lakehouse", "run", "--json", "--project", str(shop)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if json.loads(line) == {"event": "refresh_started", "dataset": "gold.slow"}:
-                break
-        time.sleep(2)
-        process.send_signal(number)
-        rest, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        slow.unlink()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if json.loads(line) == {"event": "refresh_started", "dataset": "gold.slow"}:
+                    break
+            time.sleep(seconds)
+            process.send_signal(number)
+            rest, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            slow.unlink()
     assert process.returncode == code, rest + err
     ended = [json.loads(line) for line in rest.splitlines()][-1]
     assert (ended["event"], ended["status"], ended["datasets"]["cancelled"]) == ("run_ended", "cancelled", 1)
