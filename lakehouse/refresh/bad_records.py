@@ -12,7 +12,16 @@ from pyspark.sql import functions as F
 from lakehouse.definition.dataset import FileSource
 from lakehouse.plan.load_plan import SourceFile
 from lakehouse.refresh.bad_files import BadFile, BadFileKind, is_decodable, wrong_encoding
-from lakehouse.refresh.file_reading import MALFORMED, MARKS, MISFIT, SUSPECT, FilesRead, quoted, with_source_file
+from lakehouse.refresh.file_reading import (
+    MALFORMED,
+    MARKS,
+    MISFIT,
+    SUSPECT,
+    TEXT_FORMATS,
+    FilesRead,
+    quoted,
+    with_source_file,
+)
 from lakehouse.refresh.file_reading_columns import SOURCE_FILE
 from lakehouse.refresh.file_reading_options import encoding_of, is_true, reader_options
 
@@ -78,7 +87,7 @@ def _judge(source: FileSource, files: Sequence[SourceFile], counted: dict[str, d
 def _verdict(source: FileSource, file: SourceFile, counts: dict[str, Any]) -> BadFile | None:
     rows, malformed, misfit = counts["rows"], counts[MALFORMED], counts[MISFIT]
     encoding = encoding_of(reader_options(source))
-    if not is_decodable(file, encoding):
+    if source.format in TEXT_FORMATS and not is_decodable(file, encoding):
         return wrong_encoding(file, encoding)
     if malformed:
         meaning = (

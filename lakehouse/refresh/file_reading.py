@@ -33,7 +33,8 @@ from lakehouse.refresh.type_fitting import (
 
 MALFORMED, MISFIT, SUSPECT = "__malformed", "__misfit", "__suspect"
 MARKS = (MALFORMED, MISFIT, SUSPECT)
-_TEXT_FORMATS = frozenset({"csv", "json", "xml"})
+TEXT_FORMATS = frozenset({"csv", "json", "xml", "text"})
+_RECORD_FORMATS = TEXT_FORMATS - {"text"}
 _UNDEFINED_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 # Everything else in a path reaches Spark's metadata percent-encoded.
 _PLAIN_URI = re.compile(r"[\w\-./=,:@&+$!~'();]*")
@@ -111,7 +112,7 @@ def _frames(session: SparkSession, source: FileSource, group: FileGroup, target:
 
 def _read_schema(source: FileSource, group: FileGroup, target: Target) -> StructType | None:
     """What Spark is told to read: text in the target's types; other formats as they are stored."""
-    if source.format not in _TEXT_FORMATS:
+    if source.format not in _RECORD_FORMATS:
         return group.schema if source.format in ("parquet", "orc") else None
     rescues = source.schema_evolution is SchemaEvolution.RESCUE
     fields: list[StructField] = []
@@ -165,7 +166,7 @@ def _shaped(frame: DataFrame, source: FileSource, files: Sequence[SourceFile], t
         rescued = F.nullif(F.to_json(F.struct(*kept)), F.lit("{}")) if kept else F.lit(None)
         columns.append(rescued.cast("string").alias(RESCUED))
         misfit_mark = F.lit(False)
-    elif source.format not in _TEXT_FORMATS:
+    elif source.format not in _RECORD_FORMATS:
         misfit_mark = reduce(Column.__or__, [value.isNotNull() for value in lost.values()], F.lit(False))
     return frame.select(
         *columns,
@@ -222,7 +223,7 @@ def _with_partitions(group: FileGroup) -> StructType:
 
 def _impossible(group: FileGroup, target: Target, source: FileSource) -> str | None:
     """Why no value of a column could ever be converted; text formats are read in the wanted types anyway."""
-    if source.format in _TEXT_FORMATS:
+    if source.format in _RECORD_FORMATS:
         return None
     for field in _with_partitions(group).fields:
         wanted = target.find(field.name)

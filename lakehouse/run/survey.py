@@ -14,6 +14,7 @@ from lakehouse.definition.fingerprint import layout_fingerprint, query_fingerpri
 from lakehouse.definition.project import Project
 from lakehouse.errors import OwnershipError
 from lakehouse.graph.dataflow import DataflowGraph, build_graph
+from lakehouse.graph.selection import resolve_names
 from lakehouse.graph.validation import validate_project
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import FileStatus, LedgerEntry, LoadPlan, plan_load
@@ -43,6 +44,7 @@ def survey(workspace: Workspace, request: RunRequest, *, analyse_all: bool = Fal
     """Plans the request. Raises DefinitionError and its kin, OwnershipError, UsageError: nothing is written."""
     project = workspace.project
     texts = validate_project(project)
+    resolve_names(project, (*request.refresh, *request.full_refresh))  # a wrong name is said before Spark starts
     publication = workspace.warehouse.latest_publication()
     published = dict(publication.tables) if publication else {}
     tables = table_facts(workspace)
