@@ -83,12 +83,11 @@ def execute_plan(plan: RefreshPlan, run: str, ports: Ports) -> tuple[StepOutcome
     done: dict[TableName, StepOutcome] = {}
     running: dict[Future[StepOutcome], TableName] = {}
     waiting = {step.dataset: step for step in plan.steps}
-    told_to_stop = False
     with ThreadPoolExecutor(max(1, ports.max_concurrent_refreshes), thread_name_prefix="refresh") as pool:
         while waiting or running:
-            if not told_to_stop and ports.stopped() is not None:
-                told_to_stop = True
-                ports.compute.cancel()
+            told_to_stop = ports.stopped() is not None
+            if told_to_stop:
+                ports.compute.cancel()  # at every turn: a refresh may start its first Spark job only after the signal
             for step in _ready(waiting, plan, done):
                 settled = _settle_early(step, plan, done, ports, told_to_stop)
                 if settled is None and ports.inline:

@@ -6,8 +6,10 @@ import atexit
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -218,6 +220,7 @@ def _new_context(gateway: Any, settings: Mapping[str, str]) -> SparkSession:
     conf = SparkConf(_jvm=gateway.jvm)
     for key, value in settings.items():
         conf.set(key, value)
+    interrupt = signal.getsignal(signal.SIGINT)
     try:
         return SparkSession(SparkContext(conf=conf, gateway=gateway))
     except (Py4JJavaError, PySparkException) as error:
@@ -226,6 +229,10 @@ def _new_context(gateway: Any, settings: Mapping[str, str]) -> SparkSession:
             f"Spark did not start with master '{settings['spark.master']}': {cause.splitlines()[0]}",
             hint="Check --master and the settings that begin with 'spark.'.",
         ) from error
+    finally:
+        # SparkContext puts a handler of its own in place; Ctrl-C is for whoever listened before.
+        if interrupt is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, interrupt)
 
 
 def _with_options(settings: Mapping[str, str], options: Sequence[str], archive: ClassArchive) -> dict[str, str]:

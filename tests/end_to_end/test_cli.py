@@ -152,7 +152,7 @@ def test_a_signal_stops_the_run_and_frees_the_project(
             slow.unlink()
     assert process.returncode == code, rest + err
     ended = [json.loads(line) for line in rest.splitlines()][-1]
-    assert (ended["event"], ended["status"], ended["datasets"]["cancelled"]) == ("run_ended", "cancelled", 1)
+    assert (ended["event"], ended["status"], ended["publication"]) == ("run_ended", "cancelled", None)
     assert not list((shop / "warehouse" / "gold" / "slow").rglob("*.json")), "nothing was committed"
     assert not list((shop / "warehouse" / "gold" / "slow").rglob("*.parquet")), "and no file was left"
     again = lakehouse("run", "--project", shop)

@@ -94,7 +94,7 @@ def test_eleven_months_then_december_then_nothing(demo: Demo) -> None:
 def test_the_notebook_runs_on_the_demo(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     demo.land("1-12")
     assert demo.run().returncode == 0
-    monkeypatch.setenv("FLIGHTS_PROJECT", str(demo.root))
+    monkeypatch.setenv("LAKEHOUSE_PROJECT", str(demo.root))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
     shown = [
