@@ -33,7 +33,7 @@ def evaluate_query(session: SparkSession, dataset: MaterializedView | TemporaryV
     file and line."""
     query = dataset.query
     text = query.text if isinstance(query, SqlQuery) else None
-    with failures_named(f"{dataset.name}", query, root), _USER_CODE, _working_directory(root):
+    with failures_named(f"{dataset.name}", query, root), _USER_CODE, working_directory(root):
         if isinstance(query, SqlQuery):
             return session.sql(query.text)
         with using_session(session):
@@ -72,7 +72,8 @@ def _query_error(name: str, query: Query | None, text: str | None, failure: Fail
 
 
 @contextmanager
-def _working_directory(root: Path) -> Iterator[None]:
+def working_directory(root: Path) -> Iterator[None]:
+    """Inside, relative paths start at `root`. The working directory is one per process: hold what guards it."""
     before = Path.cwd()
     os.chdir(root)
     try:

@@ -5,12 +5,9 @@ Imported only when Spark is really needed, so that looking around and runs with 
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -24,6 +21,7 @@ from lakehouse.plan.load_plan import LoadPlan
 from lakehouse.plan.records import TableFacts
 from lakehouse.plan.refresh_plan import Identity
 from lakehouse.refresh.load import source_columns
+from lakehouse.run.evaluation import working_directory
 from lakehouse.run.query_analysis import QueryAnalyst
 from lakehouse.run.spark_compute import SparkCompute
 from lakehouse.storage.session import isolated_session, open_session, stop_session
@@ -47,7 +45,7 @@ class SparkSide:
             if self._session is None:
                 settings = {key: value for key, value in self._spec.configuration.items() if key.startswith("spark.")}
                 # Spark resolves relative paths against the folder its process was started in.
-                with _working_directory(self._spec.root):
+                with working_directory(self._spec.root):
                     opened = open_session(settings, app_name=self._spec.name, expected_seconds=self._expected_seconds())
                 runtime = {**_DEFAULTS, **self._spec.configuration}
                 self._session = isolated_session(opened, runtime)
@@ -107,13 +105,3 @@ class SparkSide:
 
 
 _DEFAULTS = {"spark.sql.session.timeZone": "UTC"}
-
-
-@contextmanager
-def _working_directory(root: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(root)
-    try:
-        yield
-    finally:
-        os.chdir(before)
