@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,10 @@ class ProjectRegistry(GraphElementRegistry):
                 hint=_FED_BY_FILES,
             )
         last.flow = flow
+        code = getattr(flow.func, "__code__", None)
+        if sys.version_info < (3, 11) and code is not None:
+            # Before 3.11 a decorator's call reports the line of the function, not of the decorator.
+            last.location = location_in(self._spec.root, code.co_filename, code.co_firstlineno)
 
     def register_sql(self, sql_text: str, file_path: Path) -> None:
         """Refused: SQL files are read as such. Raises InvalidValue."""

@@ -252,7 +252,9 @@ def test_mistakes_have_a_class_and_a_line_and_no_session_starts(
 ) -> None:
     problem = problem_of(load, text)
     assert type(problem) is error
-    assert problem.where == SourceLocation("tables/a.py", line)
+    # Before 3.11 Python reports the line of the function where its decorator fails.
+    lines = {line} if sys.version_info >= (3, 11) else {line, line + 1}
+    assert problem.where in {SourceLocation("tables/a.py", found) for found in lines}
 
 
 def test_a_duplicate_names_both_places(load: Load) -> None:
