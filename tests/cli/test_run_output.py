@@ -231,12 +231,14 @@ def test_a_stop_request_is_remembered_and_announced_once() -> None:
 
 
 def test_a_handler_that_spark_puts_in_the_way_is_replaced() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where no one can press Ctrl-C
     with StopRequest(lambda _: None) as stop:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         assert stop.stopped() is None
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.stopped() == 2
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
 
 def test_the_second_signal_ends_the_process_at_once() -> None:

@@ -97,8 +97,6 @@ def test_the_notebook_runs_on_the_demo(demo: Demo, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("LAKEHOUSE_PROJECT", str(demo.root))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
-    shown = [
-        output.get("data", {}).get("text/html", "") for cell in notebook.cells for output in cell.get("outputs", [])
-    ]
-    assert sum("vegaEmbed" in html for html in shown) == 2
-    assert sum("without_plane" in html for html in shown) == 1
+    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("application/vnd.vegalite.v5+json" in data for data in shown) == 2
+    assert sum("without_plane" in data.get("text/html", "") for data in shown) == 1
