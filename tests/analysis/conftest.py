@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
-from lakehouse.storage.session import isolated_session, open_session
-
-for _name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL)
+from lakehouse.storage.session import isolated_session
 
 ORDERS = pa.table(
     {
@@ -29,12 +23,7 @@ ORDERS = pa.table(
 
 
 @pytest.fixture(scope="session")
-def spark() -> SparkSession:
-    return open_session({"spark.master": "local[2]"}, app_name="tests", expected_seconds=1)
-
-
-@pytest.fixture(scope="session")
-def project(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def project(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> SparkSession:
     """`silver.orders` is a pinned Delta table, `silver.customers` and `silver.rates` are not built yet,
     `large_orders` is a temporary view over a temporary view."""
     location = str(tmp_path_factory.mktemp("orders"))
@@ -51,5 +40,4 @@ def project(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
     session.sql("CREATE VIEW silver.rates AS SELECT CAST(NULL AS STRING) region, CAST(NULL AS DOUBLE) rate WHERE false")
     session.sql("SELECT id, customer, amount FROM silver.orders WHERE amount > 1").createOrReplaceTempView("paid")
     session.sql("SELECT id, amount * 2 AS twice FROM paid WHERE amount > 10").createOrReplaceTempView("large_orders")
-    yield session
-    spark.catalog.clearCache()
+    return session
