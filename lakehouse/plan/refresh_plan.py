@@ -9,7 +9,8 @@ The policy, in order, for a materialized view:
  5. an input has another version than the one recorded                                        full
  6. an input is refreshed in this run: decided when that input is done                        full, if it changed
  7. otherwise                                                                                 skip
-A streaming table is loaded where there are files it has not loaded (append), and reloaded on request (full).
+A streaming table is loaded where there are files it has not loaded (append), and reloaded on request (full). One that
+something else wrote to is not added to: its load is refused.
 """
 
 from __future__ import annotations
@@ -189,6 +190,10 @@ def _plan_load(step: RefreshStep, facts: PlanFacts) -> RefreshStep:
     full = _reason_for_full(step, facts, query_matters=False)
     if load.full or (full is not None and full.code is ReasonCode.REQUESTED):
         return replace(step, load=load, reason=full or step.reason)
+    if not load.is_empty and facts.tables[step.dataset].foreign_change:
+        # Refused when it is staged: adding to rows that others changed would publish theirs as ours.
+        text = f"something else wrote to it after version {step.version}"
+        return replace(step, mode=RefreshMode.APPEND, load=load, reason=Reason(ReasonCode.FOREIGN_WRITE, text))
     if not load.is_empty or step.record is None:
         count = len(load.load) + len(load.reload)
         text = f"{count} new file{'s' if count != 1 else ''}" if step.record else "there is no table yet"

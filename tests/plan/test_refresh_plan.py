@@ -6,10 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from lakehouse.definition.dataset import MaterializedView, SqlQuery, StoredDataset
+from lakehouse.definition.dataset import (
+    FileSource,
+    Flow,
+    MaterializedView,
+    SqlQuery,
+    StoredDataset,
+    StreamingTable,
+)
 from lakehouse.errors import SourceLocation
 from lakehouse.graph.dataflow import build_graph
 from lakehouse.names import TableName
+from lakehouse.plan.load_plan import LoadPlan, SourceFile
 from lakehouse.plan.records import PublishedTable, RefreshRecord, TableFacts
 from lakehouse.plan.refresh_plan import (
     Identity,
@@ -137,6 +145,22 @@ def test_a_foreign_write_is_overwritten() -> None:
     gold = table(record(GOLD, {"silver.s": 7}), foreign_change=True)
     made = plan(facts(tables={SILVER: table(record(SILVER, {"raw.r": 3})), GOLD: gold}))
     assert codes(made)[1] == (RefreshMode.FULL, ReasonCode.FOREIGN_WRITE)
+
+
+def test_a_streaming_table_is_loaded_unless_something_else_wrote_to_it() -> None:
+    bronze = TableName("bronze", "b")
+    source = FileSource(files="*.csv", format="csv", location=HERE)
+    dataset = StreamingTable(name=bronze, location=HERE, flows=(Flow(name="b", source=source, location=HERE),))
+    load = LoadPlan(full=False, load=(SourceFile(flow="b", path="x", uri="x", size=1, modified_at=1),))
+    graph = build_graph({bronze: ()})
+    for foreign, code in ((False, ReasonCode.NEW_FILES), (True, ReasonCode.FOREIGN_WRITE)):
+        found = PlanFacts(
+            tables={bronze: table(record(bronze, {}), foreign_change=foreign)},
+            identities={bronze: IDENTITY},
+            loads={bronze: load},
+        )
+        made = plan_refresh({bronze: dataset}, graph, frozenset({bronze}), found)
+        assert codes(made) == [(RefreshMode.APPEND, code)]
 
 
 def test_full_refresh_on_request_only_where_requested() -> None:
