@@ -1,0 +1,311 @@
+"""What a query's operators give, now and before, in full or for some keys only; and by what that differs.
+
+`state` evaluates a node restricted to keys. The restriction goes down to the leaves along columns that pass through
+and along the equi-joins (semi-join reduction, the "magic sets" of deductive databases): the restricted side of a join
+tells which rows of the other side can matter. It stops where it would be wrong (see `Restriction.through`'s callers)
+and is then applied to what comes out; a missed restriction costs time, never correctness.
+
+`delta` gives the rows by which a node's new result differs from its old one, from its children's, by operator:
+
+    row by row, filter, union   the operator of the children's change
+    L join R                    dL join R_old  +  L_new join dR
+    L left/semi/anti join R     dL join R_new  +  for the keys of dR: L_old join R_new - L_old join R_old
+    L full join R               for the keys of dL and dR: new - old
+    aggregate, window           for the classes of the change below: new - old
+
+An old result is the new one without the change; only unrestricted ones are read from the tables' old versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder, column
+from lakehouse.names import TableName
+from lakehouse.plan.algebra import CLASS_KINDS, NodeKind, PlanNode
+from lakehouse.refresh.kept_rows import KeptRows
+from lakehouse.refresh.restriction import Restriction
+from lakehouse.refresh.signed_rows import (
+    coming,
+    going,
+    named,
+    net,
+    remaining,
+    reversed_signs,
+    together,
+    unit,
+)
+
+
+class Side(str, Enum):
+    """Which state of the tables."""
+
+    OLD = "old"
+    NEW = "new"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRows:
+    """A dataset's rows in its two states: frames with the dataset's own column names; `change` has `__w` beside
+    them and is None where nothing changed. `is_small` tells that reading it whole costs no more than choosing."""
+
+    new: DataFrame
+    old: DataFrame
+    change: DataFrame | None = None
+    is_small: bool = False
+
+
+class Evaluator:
+    """Evaluates the nodes of one query over its sources' states. Frames that are used twice are kept until `close`."""
+
+    def __init__(self, binder: PlanBinder, sources: Mapping[TableName, SourceRows]) -> None:
+        self._binder = binder
+        self._sources = sources
+        self._changed = frozenset(name for name, rows in sources.items() if rows.change is not None)
+        self._deltas: dict[int, DataFrame | None] = {}
+        self._known: set[int] = set()
+        self._states: dict[tuple[int, Side, int | None], DataFrame] = {}
+        self._restrictions: list[Restriction] = []  # kept alive: states are remembered by their identity
+        self._kept = KeptRows()
+
+    def close(self) -> None:
+        """Lets go of what was kept."""
+        self._kept.close()
+
+    def keep(self, frame: DataFrame) -> DataFrame:
+        """The frame's rows, computed once however often they are used. Runs a job."""
+        return self._kept.keep(frame)[0]
+
+    def delta(self, node: PlanNode) -> DataFrame | None:
+        """The rows that come and go (columns `c<id>` and `__w`, +1 or -1), None if it is known that there are none."""
+        if node.id not in self._deltas:
+            self._deltas[node.id] = self._delta(node) if node.is_changed(self._changed) else None
+        return self._deltas[node.id]
+
+    def known_delta(self, node: PlanNode) -> DataFrame | None:
+        """The same, computed already: for those who use it more than once, or may leave out work if it is empty."""
+        if node.id not in self._known:
+            change = self.delta(node)
+            if change is not None:
+                kept, rows = self._kept.keep(change)
+                change = self._deltas[node.id] = kept if rows else None
+            self._known.add(node.id)
+        return self._deltas[node.id]
+
+    def state(self, node: PlanNode, side: Side, wanted: Restriction | None = None) -> DataFrame:
+        """The node's rows (columns `c<id>`), all or those `wanted`."""
+        if side is Side.OLD and not node.is_changed(self._changed):
+            side = Side.NEW
+        key = (node.id, side, None if wanted is None else id(wanted))
+        if key not in self._states:
+            if wanted is not None:
+                self._restrictions.append(wanted)
+            self._states[key] = self._state(node, side, wanted)
+        return self._states[key]
+
+    def classes(self, body: PlanNode, touched: Restriction) -> DataFrame:
+        """The rows of an aggregate or a window now, for classes given by its child's columns."""
+        return self.over(body, [self.state(body.children[0], Side.NEW, touched)])
+
+    # --- change ---
+
+    def _delta(self, node: PlanNode) -> DataFrame | None:
+        match node.kind:
+            case NodeKind.SOURCE:
+                return self._source_change(node)
+            case NodeKind.MAP | NodeKind.FILTER:
+                below = self.delta(node.children[0])
+                return self.over(node, [below]) if below is not None else None
+            case NodeKind.UNION:
+                changes = enumerate(map(self.delta, node.children))
+                branches = [self._branch(node, place, frame) for place, frame in changes if frame is not None]
+                return together(branches) if branches else None
+            case NodeKind.INNER_JOIN:
+                return self._inner_join_change(node)
+            case NodeKind.LEFT_JOIN | NodeKind.SEMI_JOIN | NodeKind.ANTI_JOIN:
+                return self._left_join_change(node)
+            case NodeKind.FULL_JOIN:
+                return self._full_join_change(node)
+            case NodeKind.AGGREGATE | NodeKind.WINDOW | NodeKind.GROUP_MAP:
+                return self._class_change(node)
+            case _:
+                if all(self.known_delta(child) is None for child in node.children):
+                    return None
+                old, new = self.state(node, Side.OLD), self.state(node, Side.NEW)
+                return together([coming(new), going(old)])
+
+    def _source_change(self, node: PlanNode) -> DataFrame:
+        assert node.dataset is not None
+        change = self._sources[node.dataset].change
+        assert change is not None
+        return unit(self._as_node(node, change, with_sign=True))
+
+    def _inner_join_change(self, node: PlanNode) -> DataFrame | None:
+        left, right = node.children
+        terms = []
+        left_change = self._joining_delta(node, left, right)
+        if left_change is not None:
+            other = self._matching(node, right, Side.OLD, left_change, from_left=True)
+            terms.append(self.over(node, [left_change, other]))
+        right_change = self._joining_delta(node, right, left)
+        if right_change is not None:
+            other = self._matching(node, left, Side.NEW, right_change, from_left=False)
+            terms.append(self.over(node, [other, right_change]))
+        return together(terms) if terms else None
+
+    def _left_join_change(self, node: PlanNode) -> DataFrame | None:
+        left, right = node.children
+        terms = []
+        left_change = self._joining_delta(node, left, right)
+        if left_change is not None:
+            other = self._matching(node, right, Side.NEW, left_change, from_left=True)
+            terms.append(self.over(node, [left_change, other]))
+        right_change = self.known_delta(right)
+        if right_change is not None and not node.equi:
+            right_change, rows = self._kept.keep(unit(net(right_change)))
+            right_change = right_change if rows else None
+        if right_change is not None:
+            rights = [key.right for key in node.equi]
+            touched = Restriction.to(right_change, rights) if node.equi else None
+            of_left = Restriction(tuple(key.left for key in node.equi), touched.values) if touched is not None else None
+            stayed = self.keep(self.state(left, Side.OLD, of_left))
+            terms += [
+                coming(self.over(node, [stayed, self.state(right, Side.NEW, touched)])),
+                going(self.over(node, [stayed, self.state(right, Side.OLD, touched)])),
+            ]
+        return together(terms) if terms else None
+
+    def _full_join_change(self, node: PlanNode) -> DataFrame | None:
+        left, right = node.children
+        lefts, rights = [key.left for key in node.equi], [key.right for key in node.equi]
+        changes = [(self.known_delta(left), lefts), (self.known_delta(right), rights)]
+        if all(change is None for change, _ in changes):
+            return None
+        touched: DataFrame | None = None
+        for change, ids in changes:
+            if change is not None and node.equi:
+                keys = Restriction.to(change, ids).values
+                touched = keys if touched is None else touched.unionAll(keys).distinct()
+        of_left = Restriction(tuple(lefts), touched) if touched is not None else None
+        of_right = Restriction(tuple(rights), touched) if touched is not None else None
+        states = {
+            side: self.over(node, [self.state(left, side, of_left), self.state(right, side, of_right)])
+            for side in Side
+        }
+        return together([coming(states[Side.NEW]), going(states[Side.OLD])])
+
+    def _class_change(self, node: PlanNode) -> DataFrame | None:
+        child = node.children[0]
+        below = self.known_delta(child)
+        if below is None:
+            return None
+        touched = Restriction.to(below, node.keys) if node.keys else None
+        new = self.over(node, [self.state(child, Side.NEW, touched)])
+        old = self.over(node, [self.state(child, Side.OLD, touched)])
+        return together([coming(new), going(old)])
+
+    def _joining_delta(self, node: PlanNode, child: PlanNode, other: PlanNode) -> DataFrame | None:
+        """A child's change that joins the other child: used twice where it also chooses the other's rows."""
+        return self.known_delta(child) if node.equi and not self._is_small(other) else self.delta(child)
+
+    # --- state ---
+
+    def _state(self, node: PlanNode, side: Side, wanted: Restriction | None) -> DataFrame:
+        if wanted is not None and side is Side.OLD:
+            # What was there is what is there without what came and with what went.
+            new, change = self.state(node, Side.NEW, wanted), self.known_delta(node)
+            if change is None:
+                return new
+            return remaining(together([coming(new), reversed_signs(wanted.applied(change))]))
+        match node.kind:
+            case NodeKind.SOURCE:
+                assert node.dataset is not None
+                rows = self._sources[node.dataset]
+                frame = self._as_node(node, rows.new if side is Side.NEW else rows.old)
+                return wanted.applied(frame) if wanted is not None else frame
+            case NodeKind.UNION:
+                branches = [
+                    self._branch(node, i, self.state(child, side, wanted and wanted.through(node.origins[i])))
+                    for i, child in enumerate(node.children)
+                ]
+                return together(branches)
+            case NodeKind.INNER_JOIN | NodeKind.LEFT_JOIN | NodeKind.SEMI_JOIN | NodeKind.ANTI_JOIN:
+                return self._join_state(node, side, wanted)
+            case _ if not node.children:
+                frame = self.over(node, [])
+                return wanted.applied(frame) if wanted is not None else frame
+            case NodeKind.FULL_JOIN | NodeKind.LIMIT | NodeKind.OPAQUE:
+                frame = self.over(node, [self.state(child, side) for child in node.children])
+                return wanted.applied(frame) if wanted is not None else frame
+            case _:
+                allowed = frozenset(node.keys) if node.kind in CLASS_KINDS else None
+                below = wanted.through(node.origins[0], allowed) if wanted is not None else None
+                frame = self.over(node, [self.state(node.children[0], side, below)])
+                return frame if wanted is None or wanted.covers(below) else wanted.applied(frame)
+
+    def _join_state(self, node: PlanNode, side: Side, wanted: Restriction | None) -> DataFrame:
+        left, right = node.children
+        of_left, of_right = self._join_sides(node, wanted)
+        if of_left is not None and of_right is None:
+            rows = self.keep(self.state(left, side, of_left))
+            frames = [rows, self._matching(node, right, side, rows, from_left=True)]
+        elif of_right is not None and of_left is None:
+            rows = self.keep(self.state(right, side, of_right))
+            frames = [self._matching(node, left, side, rows, from_left=False), rows]
+        else:
+            frames = [self.state(left, side, of_left), self.state(right, side, of_right)]
+        joined = self.over(node, frames)
+        if wanted is None or wanted.covers(of_left) or (wanted.covers(of_right)):
+            return joined
+        return wanted.applied(joined)
+
+    def _join_sides(self, node: PlanNode, wanted: Restriction | None) -> tuple[Restriction | None, Restriction | None]:
+        """What is asked of each side. Rows of a nullable or a merely tested side may not be chosen by themselves."""
+        if wanted is None:
+            return None, None
+        to_left, to_right = dict(node.origins[0]), dict(node.origins[1])
+        if node.kind is not NodeKind.INNER_JOIN:
+            by_key = {key.left: key.right for key in node.equi}
+            of_left = wanted.through(to_left)
+            of_right = wanted.through(by_key)
+            return of_left, of_right if wanted.covers(of_right) else None
+        for key in node.equi:
+            to_left.setdefault(key.right, key.left)
+            to_right.setdefault(key.left, key.right)
+        return wanted.through(to_left), wanted.through(to_right)
+
+    def _matching(
+        self, node: PlanNode, other: PlanNode, side: Side, frame: DataFrame, *, from_left: bool
+    ) -> DataFrame:
+        """The other child's rows that can join with the frame's: all, where choosing them is not worth it."""
+        if not node.equi or self._is_small(other):
+            return self.state(other, side)
+        ours = [key.left if from_left else key.right for key in node.equi]
+        theirs = [key.right if from_left else key.left for key in node.equi]
+        return self.state(other, side, Restriction.to(frame, ours, theirs))
+
+    def _is_small(self, node: PlanNode) -> bool:
+        return all(self._sources[name].is_small for name in node.datasets)
+
+    # --- frames ---
+
+    def over(self, node: PlanNode, frames: list[DataFrame]) -> DataFrame:
+        """The node's rows from its children's."""
+        if node.name in ("Sort", "Repartition", "RepartitionByExpression", "RebalancePartitions"):
+            return frames[0]
+        return self._binder.evaluate(node, frames)
+
+    def _branch(self, node: PlanNode, place: int, frame: DataFrame) -> DataFrame:
+        origins = node.origins[place]
+        columns = [named(column(origins[number])).alias(column(number)) for number in node.ids]
+        signs = [F.col(WEIGHT)] if WEIGHT in frame.columns else []
+        return frame.select(*columns, *signs)
+
+    def _as_node(self, node: PlanNode, frame: DataFrame, *, with_sign: bool = False) -> DataFrame:
+        columns = [named(attribute.name).alias(column(attribute.id)) for attribute in node.output]
+        return frame.select(*columns, *([F.col(WEIGHT)] if with_sign else []))

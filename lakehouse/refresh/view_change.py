@@ -1,0 +1,115 @@
+"""By which rows a view's table has to change, from how the view is maintained (`plan.maintenance`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse.analysis.plan_binding import WEIGHT, column
+from lakehouse.plan.change_set import CHANGE, Change
+from lakehouse.plan.maintenance import Maintenance
+from lakehouse.refresh.evaluator import Evaluator
+from lakehouse.refresh.restriction import Restriction
+from lakehouse.refresh.signed_rows import coming, going, named, net, null_safe, together
+
+_OLD, _NEW = "__old", "__new"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewChange:
+    """A change set of the view's table: its columns and `_change`; `key` as in `plan.change_set`, None for a bag."""
+
+    rows: DataFrame
+    key: tuple[str, ...] | None
+
+
+def classes_change(
+    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], target: DataFrame
+) -> ViewChange:
+    """The touched classes recomputed, against the rows that the table has of them."""
+    body = maintenance.body
+    below = evaluator.delta(body.children[0])
+    assert below is not None, "a view is refreshed because something it reads changed"
+    touched = Restriction.to(below, [inner for inner, _ in maintenance.key])
+    new = through(evaluator, maintenance, evaluator.classes(body, touched), columns)
+    names = key_names(maintenance, columns)
+    keys = [f"k{place}" for place in range(len(names))]
+    old = target.join(F.broadcast(touched.values), null_safe(names, keys), "left_semi")
+    return difference(new, old, names if maintenance.is_unique else None)
+
+
+def signed_change(evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], target: DataFrame) -> ViewChange:
+    """The query's own change: rows that go are taken from the table, whose duplicates have to be counted."""
+    change = evaluator.delta(maintenance.root)
+    assert change is not None, "a view is refreshed because something it reads changed"
+    netted = evaluator.keep(net(change.toDF(*columns, WEIGHT)))
+    going_rows = netted.where(F.col(WEIGHT) < 0)
+    doomed = going_rows.toDF(*[f"d{place}" for place in range(len(columns))], "d_sign")
+    same = null_safe(list(columns), [f"d{place}" for place in range(len(columns))])
+    stored = target.join(F.broadcast(doomed), same, "left_semi").groupBy(*map(named, columns)).agg(
+        F.count(F.lit(1)).cast("int").alias(_OLD)
+    )
+    stored = stored.toDF(*[f"d{place}" for place in range(len(columns))], _OLD)
+    counted = going_rows.join(F.broadcast(stored), same, "left").select(
+        *map(named, columns), F.coalesce(F.col(_OLD), F.lit(0)).alias(_OLD), F.col(WEIGHT)
+    )
+    arriving = netted.where(F.col(WEIGHT) > 0).withColumn(_OLD, F.lit(0))
+    both = counted.unionByName(arriving)
+    return ViewChange(_from_counts(both.withColumn(_NEW, F.col(_OLD) + F.col(WEIGHT)), columns), None)
+
+
+def difference(new: DataFrame, old: DataFrame, key: Sequence[str] | None) -> ViewChange:
+    """What turns the old rows into the new ones. With a `key` no two rows of either have the same."""
+    columns = new.columns
+    signed = together([coming(new), going(old)])
+    if key is not None:
+        return keyed_change(net(signed), columns, key)
+    counted = signed.groupBy(*map(named, columns)).agg(
+        F.count_if(F.col(WEIGHT) < 0).cast("int").alias(_OLD), F.count_if(F.col(WEIGHT) > 0).cast("int").alias(_NEW)
+    )
+    return ViewChange(_from_counts(counted.where(F.col(_OLD) != F.col(_NEW)), columns), None)
+
+
+def keyed_change(netted: DataFrame, columns: Sequence[str], key: Sequence[str]) -> ViewChange:
+    """A netted change whose rows have a unique key, old and new ones each."""
+    row = F.max_by(F.struct(*map(named, columns)), F.col(WEIGHT)).alias("__row")
+    signs = [F.max(WEIGHT).alias("__high"), F.min(WEIGHT).alias("__low")]
+    if key:
+        grouped = netted.groupBy(*[named(name).alias(f"__k{place}") for place, name in enumerate(key)]).agg(row, *signs)
+    else:
+        grouped = netted.agg(row, *signs).where(F.col("__high").isNotNull())
+    kind = (
+        F.when(F.col("__high") < 0, Change.DELETE.value)
+        .when(F.col("__low") < 0, Change.UPDATE.value)
+        .otherwise(Change.INSERT.value)
+    )
+    values = [F.col("__row")[name].alias(name) for name in columns]
+    return ViewChange(grouped.select(*values, kind.alias(CHANGE)), tuple(key))
+
+
+def through(evaluator: Evaluator, maintenance: Maintenance, frame: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """The body's rows as rows of the view, under its column names; a sign is kept."""
+    for node in reversed(maintenance.above):
+        frame = evaluator.over(node, [frame])
+    ids = [column(number) for number in maintenance.root.ids]
+    signs = [F.col(WEIGHT)] if WEIGHT in frame.columns else []
+    return frame.select(*[F.col(found).alias(name) for found, name in zip(ids, columns, strict=True)], *signs)
+
+
+def key_names(maintenance: Maintenance, columns: Sequence[str]) -> list[str]:
+    """The names of the view's columns that its classes are made of."""
+    places = {number: place for place, number in enumerate(maintenance.root.ids)}
+    return [columns[places[outer]] for _, outer in maintenance.key]
+
+
+def _from_counts(counted: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """Change rows from how often each distinct row is there (`__old`) and has to be (`__new`). Equal rows can only be
+    removed together, so where some stay they are added again."""
+    old, new = F.col(_OLD), F.col(_NEW)
+    inserts = F.array_repeat(F.lit(Change.INSERT.value), F.when(new > old, new - old).otherwise(new))
+    removal = F.when(new < old, F.array(F.lit(Change.REMOVE.value))).otherwise(F.array().cast("array<string>"))
+    return counted.select(*map(named, columns), F.explode(F.concat(removal, inserts)).alias(CHANGE))
+
