@@ -431,7 +431,7 @@ def test_data_version_goes_back_over_maintenance(table: Table) -> None:
     for act in (
         table.optimize,
         table.marker,
-        lambda: table.set_retention(),
+        table.set_retention,
     ):
         act()
         assert data_version(table.path) == 2
