@@ -11,6 +11,7 @@
         QueryError                    Spark refused or failed the query
         SourceFileError               a source file cannot be loaded, or changed after it was loaded
         SchemaError                   the rows do not fit the table
+        ChangeFeedError               the rows that changed in a table cannot be told
       RunInProgress             4     another run holds the project
       RunInterrupted            130   the run was told to stop
 
@@ -191,6 +192,16 @@ class SchemaError(RefreshError):
         hint: str | None = None,
     ) -> None:
         self.columns = columns
+        super().__init__(message, where=where, hint=hint)
+
+
+class ChangeFeedError(RefreshError):
+    """The rows that changed between two versions of a table cannot be told exactly; carries the table's location."""
+
+    def __init__(
+        self, message: str, *, location: str, where: SourceLocation | None = None, hint: str | None = None
+    ) -> None:
+        self.location = location
         super().__init__(message, where=where, hint=hint)
 
 

@@ -44,17 +44,15 @@ def read_contents(location: str, version: int) -> TableContents | None:
     """The table at `location` (an absolute path or a URI) as of `version`; None if that version cannot be opened."""
     try:
         table = DeltaTable(location, version=version)
-        actions = Table.from_arrow(table.get_add_actions(flatten=True))
+        files = read_files(table)
     except (TableNotFoundError, DeltaError, OSError):
         return None
     metadata = table.metadata()
-    rows = _column(actions, "num_records")
-    deleted = _column(actions, "deletion_vector.cardinality")
     return TableContents(
         version=version,
-        rows=None if None in rows else sum(rows) - sum(number or 0 for number in deleted),
-        files=actions.num_rows,
-        length=sum(_column(actions, "size_bytes")),
+        rows=total_rows(files),
+        files=len(files),
+        length=sum(file.length for file in files),
         columns=tuple(
             StoredColumn(
                 name=field["name"],
@@ -68,6 +66,35 @@ def read_contents(location: str, version: int) -> TableContents | None:
         partition_by=tuple(metadata.partition_columns),
         comment=metadata.description,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A data file of one version: `rows` without deleted ones, None without statistics; `length` in bytes."""
+
+    path: str
+    rows: int | None
+    length: int
+
+
+def read_files(table: DeltaTable) -> list[StoredFile]:
+    """The data files of an opened table."""
+    actions = Table.from_arrow(table.get_add_actions(flatten=True))
+    count = actions.num_rows
+    rows = _column(actions, "num_records") or [None] * count
+    deleted = _column(actions, "deletion_vector.cardinality") or [None] * count
+    return [
+        StoredFile(path, None if number is None else number - (gone or 0), length)
+        for path, number, gone, length in zip(
+            _column(actions, "path"), rows, deleted, _column(actions, "size_bytes"), strict=True
+        )
+    ]
+
+
+def total_rows(files: Iterable[StoredFile]) -> int | None:
+    """The rows of these files together, None if one came without statistics."""
+    counts = [file.rows for file in files]
+    return None if None in counts else sum(count or 0 for count in counts)
 
 
 def read_all_contents(versions: Iterable[tuple[str, int]]) -> list[TableContents | None]:

@@ -6,18 +6,12 @@ are gone, through `deltalake`. (Delta protocol: "Delta Log Entries", "Commit Pro
 
 from __future__ import annotations
 
-import json
-import os
-import re
-from collections.abc import Iterator
-from pathlib import Path
-
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from lakehouse.plan.records import RefreshRecord, TableFacts
+from lakehouse.storage.commit_log import Commit, CommitLog
 
-_COMMIT = re.compile(r"(\d{20})\.json")
 # Operations that move rows between files but change none of them.
 _MAINTENANCE = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END", "CHECKPOINT", "REORG"})
 
@@ -26,63 +20,34 @@ def read_table_facts(location: str) -> TableFacts:
     """The facts of the Delta table at `location` (an absolute path or a URI); of no table, if there is none."""
     if "://" in location:
         return _through_deltalake(location)
-    versions = _local_versions(Path(location) / "_delta_log")
-    if not versions:
+    log = CommitLog(location)
+    newest = log.newest()
+    if newest < 0:
         return TableFacts()
-    return _walk_back(Path(location) / "_delta_log", versions) or _through_deltalake(location)
+    return _walk_back(log, newest) or _through_deltalake(location)
 
 
 def newest_version(location: str) -> int:
     """The newest version of the table at `location`, -1 if there is no table."""
-    if "://" not in location:
-        return max(_local_versions(Path(location) / "_delta_log"), default=-1)
-    try:
-        return DeltaTable(location).version()
-    except TableNotFoundError:
-        return -1
+    return CommitLog(location).newest()
 
 
-def _local_versions(log: Path) -> list[int]:
-    try:
-        names = os.listdir(log)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(int(match[1]) for match in map(_COMMIT.fullmatch, names) if match)
-
-
-def _walk_back(log: Path, versions: list[int]) -> TableFacts | None:
-    newest, foreign, expected = versions[-1], False, versions[-1]
-    for version in reversed(versions):
-        if version != expected:
+def _walk_back(log: CommitLog, newest: int) -> TableFacts | None:
+    foreign = False
+    for version in range(newest, -1, -1):
+        commit = log.commit(version)
+        if commit is None:
             return None  # a gap: older commits live in a checkpoint only
-        commit = list(_actions(log / f"{version:020d}.json"))
         record = _record_of(commit)
         if record is not None:
             return TableFacts(version=newest, record=record, record_version=version, foreign_change=foreign)
-        foreign = foreign or _changes_rows(commit)
-        expected = version - 1
-    return TableFacts(version=newest, foreign_change=foreign) if expected < 0 else None
+        foreign = foreign or commit.changes_rows
+    return TableFacts(version=newest, foreign_change=foreign)
 
 
-def _actions(file: Path) -> Iterator[dict[str, dict[str, object]]]:
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
-
-
-def _record_of(commit: list[dict[str, dict[str, object]]]) -> RefreshRecord | None:
-    for action in commit:
-        if "commitInfo" in action:
-            metadata = action["commitInfo"].get("userMetadata")
-            return RefreshRecord.from_json(metadata if isinstance(metadata, str) else None)
-    return None
-
-
-def _changes_rows(commit: list[dict[str, dict[str, object]]]) -> bool:
-    return any(
-        action[kind].get("dataChange", True) for action in commit for kind in ("add", "remove") if kind in action
-    )
+def _record_of(commit: Commit) -> RefreshRecord | None:
+    metadata = commit.note.get("userMetadata")
+    return RefreshRecord.from_json(metadata if isinstance(metadata, str) else None)
 
 
 def _through_deltalake(location: str) -> TableFacts:
