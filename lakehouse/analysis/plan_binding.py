@@ -72,7 +72,9 @@ class PlanBinder:
         operator = self.operator(node)
         found = {attribute.name: attribute for attribute in self._attributes(frame)}
         calls = [
-            call for expression in elements(operator.aggregateExpressions()) for call in aggregate_expressions(expression)
+            call
+            for expression in elements(operator.aggregateExpressions())
+            for call in aggregate_expressions(expression)
         ]
         given = [
             self._alias(found[column(int(key.exprId().id()))].reference, str(key.name()), key.exprId())
@@ -84,6 +86,10 @@ class PlanBinder:
         below = self._logical.Project(self._seq(given), self._plan(frame))
         results = [self._evaluated(expression) for expression in elements(operator.aggregateExpressions())]
         return self._named(node, self._logical.Project(self._seq(results), below), None)
+
+    def first_rows(self, node: PlanNode, frame: DataFrame) -> DataFrame:
+        """What a limit node keeps of a frame that is in order."""
+        return frame.limit(int(str(self.operator(node).limitExpr().toString())))
 
     def calls(self, node: PlanNode) -> list[Any]:
         """The `AggregateExpression`s of an aggregate node, in the order of `node.calls`."""

@@ -35,6 +35,15 @@ class OnChange(str, Enum):
     RELOAD = "reload"
 
 
+class RefreshPolicy(str, Enum):
+    """How a materialized view may be refreshed when its inputs changed."""
+
+    AUTO = "auto"  # whatever is expected to cost least
+    INCREMENTAL = "incremental"  # by what changed wherever that is possible
+    INCREMENTAL_STRICT = "incremental_strict"  # by what changed, or not at all
+    FULL = "full"  # always recomputed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSource:
     """Files that feed a streaming table.
@@ -136,6 +145,7 @@ class MaterializedView(Dataset):
     layout: Layout = Layout()
     expectations: tuple[Expectation, ...] = ()
     spark_conf: tuple[tuple[str, str], ...] = ()
+    refresh_policy: RefreshPolicy = RefreshPolicy.AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from lakehouse.definition.dataset import (
     ExternalTable,
     Layout,
     MaterializedView,
+    RefreshPolicy,
     SqlQuery,
     StreamingTable,
     TemporaryView,
@@ -60,6 +61,7 @@ class MaterializedViewModel(StoredModel):
     materialized_view: str
     query: str
     spark_conf: Texts = Field(default_factory=dict)
+    refresh_policy: RefreshPolicy = RefreshPolicy.AUTO
 
 
 class TemporaryViewModel(DatasetModel):
@@ -168,6 +170,7 @@ class _Reading:
             layout=layout,
             expectations=expectations,
             spark_conf=tuple(sorted(model.spark_conf.items())),
+            refresh_policy=model.refresh_policy,
             **described,
         )
 

@@ -33,9 +33,7 @@ class NodeKind(str, Enum):
     OPAQUE = "opaque"  # nothing is known
 
 
-JOINS = frozenset(
-    {NodeKind.INNER_JOIN, NodeKind.LEFT_JOIN, NodeKind.SEMI_JOIN, NodeKind.ANTI_JOIN, NodeKind.FULL_JOIN}
-)
+JOINS = frozenset({NodeKind.INNER_JOIN, NodeKind.LEFT_JOIN, NodeKind.SEMI_JOIN, NodeKind.ANTI_JOIN, NodeKind.FULL_JOIN})
 CLASS_KINDS = frozenset({NodeKind.AGGREGATE, NodeKind.WINDOW, NodeKind.GROUP_MAP})
 
 

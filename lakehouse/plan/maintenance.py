@@ -57,7 +57,8 @@ class Maintenance:
     `body` is the node whose rows (an aggregate's, a window's, or the whole query's) the strategy is about, `above`
     the row-by-row nodes from the root down to it. `key` are the body's output columns, by identifier, that the
     classes are made of and that survive to the root, with the root's identifier of each; `is_unique` tells that no
-    two rows of the result have one key. `first` is the LIMIT above the body whose rows are chosen from it.
+    two rows of the result have one key. `first` is the LIMIT whose rows are chosen from what `above` gives, and
+    `beyond` are row-by-row nodes above that.
     `lacking` says what each cheaper strategy lacked.
     """
 
@@ -68,6 +69,7 @@ class Maintenance:
     key: tuple[tuple[int, int], ...] = ()
     is_unique: bool = False
     first: PlanNode | None = None
+    beyond: tuple[PlanNode, ...] = ()
     lacking: tuple[Refusal, ...] = ()
 
 
@@ -77,28 +79,28 @@ def derive_maintenance(root: PlanNode) -> Maintenance | Refusal:
     if refusal is not None:
         return refusal
     above, body = _peel(root)
-    first = None
+    first, beyond = None, ()
     if body.kind is NodeKind.LIMIT:
-        first = body
-        below, body = _peel(_below_limit(body))
-        above = (*above, *below)
+        first, beyond = body, above
+        above, body = _peel(_below_limit(body))
     nested_limit = next((node for node in body.walk() if node.kind is NodeKind.LIMIT), None)
     if nested_limit is not None:
         return Refusal(RefusalCode.OPERATOR, f"a limit inside the query: {nested_limit.text}")
     if first is not None:
-        return _first_rows(root, body, above, first)
+        return _first_rows(
+            Maintenance(strategy=Strategy.STATE, root=root, body=body, above=above, first=first, beyond=beyond)
+        )
     inexact = _inexact_below(body)
     lacking: list[Refusal] = []
     if body.kind is NodeKind.AGGREGATE and inexact is None:
         costly = [call for call in body.calls if not is_algebraic(call)]
         if not costly and not body.inexact and _distinct_outputs(body):
             key = _surviving(body.keys, body, above)
-            whole = len(key) == len(body.keys)
-            return Maintenance(
-                strategy=Strategy.STATE, root=root, body=body, above=above, key=key if whole else (), is_unique=whole
-            )
-        names = ", ".join(call.text for call in costly) or "no aggregate functions"
-        lacking.append(Refusal(RefusalCode.OPERATOR, f"sums and counts do not give {names}"))
+            if len(key) == len(set(body.keys)):
+                return Maintenance(strategy=Strategy.STATE, root=root, body=body, above=above, key=key, is_unique=True)
+        if costly or body.inexact:
+            names = ", ".join(call.text for call in costly) or body.text
+            lacking.append(Refusal(RefusalCode.OPERATOR, f"sums and counts do not give {names}"))
     if body.kind in CLASS_KINDS and inexact is None and body.kind is not NodeKind.GROUP_MAP:
         key = _surviving(body.keys, body, above)
         if key:
@@ -134,17 +136,17 @@ def decimal_digits(type_text: str) -> int:
     return int(type_text.removeprefix("decimal(").partition(",")[0])
 
 
-def _first_rows(
-    root: PlanNode, body: PlanNode, above: tuple[PlanNode, ...], first: PlanNode
-) -> Maintenance | Refusal:
-    if not any(node.name == "Sort" for node in above):
-        return Refusal(RefusalCode.OPERATOR, f"rows are limited without an order: {first.text}")
-    inexact = _inexact_below(body)
+def _first_rows(found: Maintenance) -> Maintenance | Refusal:
+    assert found.first is not None
+    if not any(node.name == "Sort" for node in found.above):
+        return Refusal(RefusalCode.OPERATOR, f"rows are limited without an order: {found.first.text}")
+    inexact = _inexact_below(found.body)
     if inexact is not None:
         return inexact
+    body = found.body
     if body.kind is NodeKind.AGGREGATE and all(map(is_algebraic, body.calls)) and _distinct_outputs(body):
-        return Maintenance(strategy=Strategy.STATE, root=root, body=body, above=above, first=first)
-    return Refusal(RefusalCode.NO_KEY, f"the first rows of all: {first.text}")
+        return found
+    return Refusal(RefusalCode.NO_KEY, f"the first rows of all: {found.first.text}")
 
 
 def _signed(root: PlanNode, lacking: list[Refusal]) -> Maintenance | Refusal:
@@ -199,9 +201,7 @@ def _inexact_below(node: PlanNode, *, and_itself: bool = False) -> Refusal | Non
     return None
 
 
-def _surviving(
-    keys: tuple[int, ...], body: PlanNode, above: tuple[PlanNode, ...]
-) -> tuple[tuple[int, int], ...]:
+def _surviving(keys: tuple[int, ...], body: PlanNode, above: tuple[PlanNode, ...]) -> tuple[tuple[int, int], ...]:
     """The class columns that reach the root unchanged: the body's child column, and the root's identifier."""
     found: list[tuple[int, int]] = []
     for key in dict.fromkeys(keys):

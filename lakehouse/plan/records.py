@@ -17,7 +17,8 @@ class RefreshRecord:
 
     `reads` are the exact versions of the tables it was computed from, `views` the fingerprints of the temporary
     views it went through, `volatile` the time functions its query calls, `undeclared` what it reads beside
-    declared datasets. `content` is an order-free digest of all rows, or None where it is not known.
+    declared datasets. `content` is an order-free digest of all rows, or None where it is not known. `identities` tell
+    the tables of others that were read from others in their place, `plan` is a digest of a query that a function made.
     """
 
     project: str
@@ -33,6 +34,8 @@ class RefreshRecord:
     volatile: tuple[str, ...] = ()
     undeclared: tuple[str, ...] = ()
     content: str | None = None
+    identities: Mapping[str, str] = field(default_factory=dict)
+    plan: str | None = None
 
     def to_json(self) -> str:
         """The record as one line of JSON under the key `lakehouse`, so that other metadata may stand beside it."""

@@ -6,9 +6,11 @@ The policy, in order, for a materialized view:
  2. its query, layout, a temporary view it goes through, or the Spark settings changed        full
  3. something else wrote to its table                                                         full
  4. it reads files or tables that are not declared, or calls a time function                  full
- 5. an input has another version than the one recorded                                        full
- 6. an input is refreshed in this run: decided when that input is done                        full, if it changed
+ 5. an input has other rows than at the version recorded                                      incremental
+ 6. an input is refreshed in this run: decided when that input is done                        incremental, if it changed
  7. otherwise                                                                                 skip
+With `refresh_policy: full` 5 and 6 are full. `incremental` means: by what changed; the way is chosen, and carried out
+as append, aggregate, keys, difference or full, when the change is known.
 A streaming table is loaded where there are files it has not loaded (append), and reloaded on request (full). One that
 something else wrote to is not added to: its load is refused.
 """
@@ -19,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from lakehouse.definition.dataset import StoredDataset, StreamingTable
+from lakehouse.definition.dataset import MaterializedView, RefreshPolicy, StoredDataset, StreamingTable
 from lakehouse.graph.dataflow import DataflowGraph
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import LoadPlan
@@ -30,7 +32,11 @@ class RefreshMode(str, Enum):
     """How a dataset is brought up to date."""
 
     SKIP = "skip"
-    APPEND = "append"
+    INCREMENTAL = "incremental"  # by what changed; carried out as one of the next four, or as full
+    APPEND = "append"  # rows are only added
+    AGGREGATE = "aggregate"  # from sums and counts kept beside the table
+    KEYS = "keys"  # what the changed keys touch is recomputed
+    DIFFERENCE = "difference"  # everything is recomputed, rows that differ are written
     FULL = "full"
 
 
@@ -52,6 +58,14 @@ class ReasonCode(str, Enum):
     INPUTS_MAY_CHANGE = "inputs_may_change"
     NEW_FILES = "new_files"
     UPSTREAM_FAILED = "upstream_failed"
+    POLICY = "policy"
+    NOT_MAINTAINABLE = "not_maintainable"
+    FEED_UNAVAILABLE = "feed_unavailable"
+    SCHEMA_CHANGED = "schema_changed"
+    STATE_MISSING = "state_missing"
+    NOT_DETERMINISTIC = "not_deterministic"
+    PLAN_CHANGED = "plan_changed"
+    COST = "cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +79,8 @@ class Reason:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshStep:
     """What happens to one stored dataset. `inputs` are the stored and external tables it reads (through temporary
-    views); `undecided` those of them whose outcome in this run decides whether the step runs at all."""
+    views); `undecided` those of them whose outcome in this run decides whether the step runs at all; `quiet` tells of
+    tables that others write the newest version at which rows changed."""
 
     dataset: TableName
     mode: RefreshMode
@@ -77,6 +92,8 @@ class RefreshStep:
     record: RefreshRecord | None = None
     version: int = -1
     bad_files_allowed: int = 0
+    policy: RefreshPolicy = RefreshPolicy.AUTO
+    quiet: Mapping[TableName, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +124,7 @@ class Identity:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFacts:
     """Everything a plan is made from. `tables` and `identities` are complete over the stored datasets, `loads` over
-    the streaming tables; `external` are pinned versions."""
+    the streaming tables; `external` are pinned versions, `quiet` the newest ones at which their rows changed."""
 
     tables: Mapping[TableName, TableFacts]
     identities: Mapping[TableName, Identity]
@@ -115,6 +132,7 @@ class PlanFacts:
     external: Mapping[TableName, int] = field(default_factory=dict)
     loads: Mapping[TableName, LoadPlan] = field(default_factory=dict)
     requested_full: frozenset[TableName] = frozenset()
+    quiet: Mapping[TableName, int] = field(default_factory=dict)
 
 
 def plan_refresh(
@@ -154,9 +172,9 @@ def decide_step(step: RefreshStep, versions: Mapping[TableName, int]) -> Refresh
     if not step.undecided:
         return step
     assert step.record is not None
-    changes = _changed_inputs(step.record.reads, step.inputs, versions)
+    changes = _changed_inputs(step, step.inputs, versions)
     if changes:
-        return replace(step, undecided=(), reason=Reason(ReasonCode.INPUTS_CHANGED, changes))
+        return replace(step, undecided=(), mode=_by_change(step), reason=Reason(ReasonCode.INPUTS_CHANGED, changes))
     reason = Reason(ReasonCode.UNCHANGED, "its inputs were refreshed and did not change")
     return replace(step, undecided=(), mode=RefreshMode.SKIP, reason=reason)
 
@@ -182,6 +200,8 @@ def _start(dataset: StoredDataset, facts: PlanFacts, inputs: tuple[TableName, ..
         bad_files_allowed=sum(flow.source.max_bad_files for flow in dataset.flows)
         if isinstance(dataset, StreamingTable)
         else 0,
+        policy=dataset.refresh_policy if isinstance(dataset, MaterializedView) else RefreshPolicy.AUTO,
+        quiet={name: facts.quiet[name] for name in inputs if name in facts.quiet},
     )
 
 
@@ -215,13 +235,13 @@ def _plan_view(
     undecided = tuple(name for name in step.inputs if name in earlier and earlier[name].mode is not RefreshMode.SKIP)
     settled = {name: pinned.get(name, -1) for name in step.inputs if name not in earlier}
     settled |= {name: earlier[name].version for name in step.inputs if name in earlier and name not in undecided}
-    changes = _changed_inputs(step.record.reads, [name for name in step.inputs if name in settled], settled)
+    changes = _changed_inputs(step, [name for name in step.inputs if name in settled], settled)
     if changes:
-        return replace(step, reason=Reason(ReasonCode.INPUTS_CHANGED, changes))
+        return replace(step, mode=_by_change(step), reason=Reason(ReasonCode.INPUTS_CHANGED, changes))
     if undecided:
         names = ", ".join(map(str, undecided))
         reason = Reason(ReasonCode.INPUTS_MAY_CHANGE, f"if this run changes {names}")
-        return replace(step, undecided=undecided, reason=reason)
+        return replace(step, mode=_by_change(step), undecided=undecided, reason=reason)
     return replace(step, mode=RefreshMode.SKIP, reason=_unchanged(step, facts, "no input changed"))
 
 
@@ -260,12 +280,19 @@ def _unchanged(step: RefreshStep, facts: PlanFacts, text: str) -> Reason:
     return Reason(ReasonCode.UNCHANGED, text)
 
 
+def _by_change(step: RefreshStep) -> RefreshMode:
+    return RefreshMode.FULL if step.policy is RefreshPolicy.FULL else RefreshMode.INCREMENTAL
+
+
 def _changed_inputs(
-    recorded: Mapping[str, int], inputs: tuple[TableName, ...] | list[TableName], versions: Mapping[TableName, int]
+    step: RefreshStep, inputs: tuple[TableName, ...] | list[TableName], versions: Mapping[TableName, int]
 ) -> str:
+    assert step.record is not None
     changed = []
     for name in inputs:
-        before, now = recorded.get(str(name)), versions.get(name, -1)
-        if before != now:
-            changed.append(f"{name} changed" if before is None else f"{name} went from version {before} to {now}")
+        before, now = step.record.reads.get(str(name)), versions.get(name, -1)
+        if before is None:
+            changed.append(f"{name} changed")
+        elif before != now and not step.quiet.get(name, now) <= before <= now:
+            changed.append(f"{name} went from version {before} to {now}")
     return "; ".join(changed)

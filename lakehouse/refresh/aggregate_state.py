@@ -114,8 +114,12 @@ class AggregateState:
         return joined.select(*columns, F.col(_BEFORE), again.alias("__again"))
 
     def change_rows(self, applied: DataFrame) -> DataFrame:
-        """The change set of the state table, keyed by the grouping columns, from `applied`."""
-        gone = (F.col("n") <= 0) if self.keys else F.lit(False)
+        """The change set of the state table, keyed by the grouping columns, from `applied`; of a state without
+        groups, as a bag."""
+        if not self.keys:
+            before = self.before(applied).withColumn(CHANGE, F.lit(Change.REMOVE.value))
+            return before.unionByName(self.after(applied).withColumn(CHANGE, F.lit(Change.INSERT.value)))
+        gone = F.col("n") <= 0
         kind = (
             F.when(F.col(_BEFORE).isNull(), Change.INSERT.value)
             .when(gone, Change.DELETE.value)
@@ -199,7 +203,9 @@ def _buffer(call: AggregateCall, place: int, name: str) -> Column:
     if name == "sum":
         total = F.col(f"s{place}")
         # Spark starts the sums that know by other means whether they are empty from 0.
-        return total if call.function == "Sum" and not call.arguments[0].startswith("decimal") else F.coalesce(
-            total, F.lit(0)
+        return (
+            total
+            if call.function == "Sum" and not call.arguments[0].startswith("decimal")
+            else F.coalesce(total, F.lit(0))
         )
     return F.col(f"m{place}")

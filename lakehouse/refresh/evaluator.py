@@ -64,7 +64,7 @@ class Evaluator:
     """Evaluates the nodes of one query over its sources' states. Frames that are used twice are kept until `close`."""
 
     def __init__(self, binder: PlanBinder, sources: Mapping[TableName, SourceRows]) -> None:
-        self._binder = binder
+        self.binder = binder
         self._sources = sources
         self._changed = frozenset(name for name, rows in sources.items() if rows.change is not None)
         self._deltas: dict[int, DataFrame | None] = {}
@@ -80,6 +80,10 @@ class Evaluator:
     def keep(self, frame: DataFrame) -> DataFrame:
         """The frame's rows, computed once however often they are used. Runs a job."""
         return self._kept.keep(frame)[0]
+
+    def counted(self, frame: DataFrame) -> tuple[DataFrame, int]:
+        """The same, and how many rows there are."""
+        return self._kept.keep(frame)
 
     def delta(self, node: PlanNode) -> DataFrame | None:
         """The rows that come and go (columns `c<id>` and `__w`, +1 or -1), None if it is known that there are none."""
@@ -194,8 +198,7 @@ class Evaluator:
         of_left = Restriction(tuple(lefts), touched) if touched is not None else None
         of_right = Restriction(tuple(rights), touched) if touched is not None else None
         states = {
-            side: self.over(node, [self.state(left, side, of_left), self.state(right, side, of_right)])
-            for side in Side
+            side: self.over(node, [self.state(left, side, of_left), self.state(right, side, of_right)]) for side in Side
         }
         return together([coming(states[Side.NEW]), going(states[Side.OLD])])
 
@@ -279,9 +282,7 @@ class Evaluator:
             to_right.setdefault(key.left, key.right)
         return wanted.through(to_left), wanted.through(to_right)
 
-    def _matching(
-        self, node: PlanNode, other: PlanNode, side: Side, frame: DataFrame, *, from_left: bool
-    ) -> DataFrame:
+    def _matching(self, node: PlanNode, other: PlanNode, side: Side, frame: DataFrame, *, from_left: bool) -> DataFrame:
         """The other child's rows that can join with the frame's: all, where choosing them is not worth it."""
         if not node.equi or self._is_small(other):
             return self.state(other, side)
@@ -294,11 +295,11 @@ class Evaluator:
 
     # --- frames ---
 
-    def over(self, node: PlanNode, frames: list[DataFrame]) -> DataFrame:
-        """The node's rows from its children's."""
-        if node.name in ("Sort", "Repartition", "RepartitionByExpression", "RebalancePartitions"):
+    def over(self, node: PlanNode, frames: list[DataFrame], *, ordered: bool = False) -> DataFrame:
+        """The node's rows from its children's; their order is kept where it is asked for."""
+        if not ordered and node.name in ("Sort", "Repartition", "RepartitionByExpression", "RebalancePartitions"):
             return frames[0]
-        return self._binder.evaluate(node, frames)
+        return self.binder.evaluate(node, frames)
 
     def _branch(self, node: PlanNode, place: int, frame: DataFrame) -> DataFrame:
         origins = node.origins[place]

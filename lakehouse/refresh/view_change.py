@@ -28,11 +28,12 @@ class ViewChange:
 
 def classes_change(
     evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], target: DataFrame
-) -> ViewChange:
-    """The touched classes recomputed, against the rows that the table has of them."""
+) -> ViewChange | None:
+    """The touched classes recomputed, against the rows that the table has of them; None if none is touched."""
     body = maintenance.body
-    below = evaluator.delta(body.children[0])
-    assert below is not None, "a view is refreshed because something it reads changed"
+    below = evaluator.known_delta(body.children[0])
+    if below is None:
+        return None
     touched = Restriction.to(below, [inner for inner, _ in maintenance.key])
     new = through(evaluator, maintenance, evaluator.classes(body, touched), columns)
     names = key_names(maintenance, columns)
@@ -41,16 +42,25 @@ def classes_change(
     return difference(new, old, names if maintenance.is_unique else None)
 
 
-def signed_change(evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], target: DataFrame) -> ViewChange:
-    """The query's own change: rows that go are taken from the table, whose duplicates have to be counted."""
+def signed_change(
+    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], target: DataFrame
+) -> ViewChange | None:
+    """The query's own change: rows that go are taken from the table, whose duplicates have to be counted. None if
+    nothing changes."""
     change = evaluator.delta(maintenance.root)
-    assert change is not None, "a view is refreshed because something it reads changed"
-    netted = evaluator.keep(net(change.toDF(*columns, WEIGHT)))
+    if change is None:
+        return None
+    ids = [F.col(column(number)) for number in maintenance.root.ids]
+    netted, rows = evaluator.counted(net(change.select(*ids, WEIGHT).toDF(*columns, WEIGHT)))
+    if not rows:
+        return None
     going_rows = netted.where(F.col(WEIGHT) < 0)
     doomed = going_rows.toDF(*[f"d{place}" for place in range(len(columns))], "d_sign")
     same = null_safe(list(columns), [f"d{place}" for place in range(len(columns))])
-    stored = target.join(F.broadcast(doomed), same, "left_semi").groupBy(*map(named, columns)).agg(
-        F.count(F.lit(1)).cast("int").alias(_OLD)
+    stored = (
+        target.join(F.broadcast(doomed), same, "left_semi")
+        .groupBy(*map(named, columns))
+        .agg(F.count(F.lit(1)).cast("int").alias(_OLD))
     )
     stored = stored.toDF(*[f"d{place}" for place in range(len(columns))], _OLD)
     counted = going_rows.join(F.broadcast(stored), same, "left").select(
@@ -75,12 +85,14 @@ def difference(new: DataFrame, old: DataFrame, key: Sequence[str] | None) -> Vie
 
 def keyed_change(netted: DataFrame, columns: Sequence[str], key: Sequence[str]) -> ViewChange:
     """A netted change whose rows have a unique key, old and new ones each."""
+    if not key:
+        one = F.lit(1)  # a single row is there before and after
+        counted = netted.withColumn(_OLD, F.when(F.col(WEIGHT) < 0, one).otherwise(0))
+        counted = counted.withColumn(_NEW, F.when(F.col(WEIGHT) > 0, one).otherwise(0))
+        return ViewChange(_from_counts(counted, columns), None)
     row = F.max_by(F.struct(*map(named, columns)), F.col(WEIGHT)).alias("__row")
     signs = [F.max(WEIGHT).alias("__high"), F.min(WEIGHT).alias("__low")]
-    if key:
-        grouped = netted.groupBy(*[named(name).alias(f"__k{place}") for place, name in enumerate(key)]).agg(row, *signs)
-    else:
-        grouped = netted.agg(row, *signs).where(F.col("__high").isNotNull())
+    grouped = netted.groupBy(*[named(name).alias(f"__k{place}") for place, name in enumerate(key)]).agg(row, *signs)
     kind = (
         F.when(F.col("__high") < 0, Change.DELETE.value)
         .when(F.col("__low") < 0, Change.UPDATE.value)
@@ -112,4 +124,3 @@ def _from_counts(counted: DataFrame, columns: Sequence[str]) -> DataFrame:
     inserts = F.array_repeat(F.lit(Change.INSERT.value), F.when(new > old, new - old).otherwise(new))
     removal = F.when(new < old, F.array(F.lit(Change.REMOVE.value))).otherwise(F.array().cast("array<string>"))
     return counted.select(*map(named, columns), F.explode(F.concat(removal, inserts)).alias(CHANGE))
-

@@ -250,7 +250,9 @@ def _refresh(step: RefreshStep, run: str, versions: Mapping[TableName, int], por
 def _commit(step: RefreshStep, staged: Staged, kept: StepOutcome, ports: Ports) -> StepOutcome:
     ended = replace(
         kept,
+        step=staged.step,
         rows_in=staged.rows_in,
+        lacking=staged.lacking,
         bad_files=staged.bad_files,
         notices=staged.notices,
         files=sum(entry.status is FileStatus.PENDING for entry in staged.ledger),
@@ -261,11 +263,18 @@ def _commit(step: RefreshStep, staged: Staged, kept: StepOutcome, ports: Ports) 
     if staged.ledger:
         ports.warehouse.write_ledger(staged.ledger)
     if staged.is_unchanged:
-        staged.discard()
+        staged.confirm_unchanged()
         # The rows stay those of the commit that wrote them; what is new is that they hold for these inputs, too.
         record = step.record and replace(staged.record, epoch=step.record.epoch, run=step.record.run)
         return replace(ended, status=StepStatus.UNCHANGED, record=record)
     version = staged.commit()
     if ended.files:
         ports.warehouse.confirm_files(step.dataset, step.epoch)
-    return replace(ended, status=StepStatus.REFRESHED, version=version, record=staged.record, rows_out=staged.rows_out)
+    return replace(
+        ended,
+        status=StepStatus.REFRESHED,
+        version=version,
+        record=staged.record,
+        rows_out=staged.rows_out,
+        rows_changed=staged.rows_changed,
+    )

@@ -41,10 +41,20 @@ class BadFile:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class RowsChanged:
+    """How many rows of a table a commit added, replaced by another, and removed."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
     """What became of one step. `version` is what the table is at now, -1 if there is none; `rows_in` what the
-    query or the files gave, `rows_out` what was written."""
+    query, the files or the changes gave, `rows_out` what was written, and `rows_changed` what that did to the table.
+    `lacking` says what cheaper ways to refresh it lacked."""
 
     step: RefreshStep
     status: StepStatus
@@ -52,10 +62,12 @@ class StepOutcome:
     record: RefreshRecord | None = None
     rows_in: int = 0
     rows_out: int = 0
+    rows_changed: RowsChanged = RowsChanged()
     files: int = 0
     bad_files: tuple[BadFile, ...] = ()
     bad_files_allowed: int = 0
     notices: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
     error: LakehouseError | None = None
     started_at: datetime
     ended_at: datetime

@@ -46,6 +46,11 @@ class _LazyCompute:
         if self._compute is not None:
             self._compute.cancel()
 
+    def close(self) -> None:
+        """Ends what was opened for the run."""
+        if self._compute is not None:
+            self._compute.close()
+
     def _built(self) -> SparkCompute:
         if self._compute is None:
             assert self.survey is not None
@@ -90,7 +95,10 @@ def run_pipeline(
         max_concurrent_refreshes=workspace.project.spec.max_concurrent_refreshes,
     )
     stored = frozenset(dataset.name for dataset in workspace.project.stored)
-    return run_cycle(plan, stored, run, ports)
+    try:
+        return run_cycle(plan, stored, run, ports)
+    finally:
+        compute.close()
 
 
 def _unenforced(workspace: Workspace) -> list[Notice]:

@@ -12,7 +12,7 @@ from lakehouse.names import TableName
 from lakehouse.plan.load_plan import LedgerEntry
 from lakehouse.plan.records import Publication, RefreshRecord, TableFacts
 from lakehouse.plan.refresh_plan import RefreshStep
-from lakehouse.run.outcome import BadFile, RunEvent, RunOutcome
+from lakehouse.run.outcome import BadFile, RowsChanged, RunEvent, RunOutcome
 
 
 class Clock(Protocol):
@@ -24,6 +24,10 @@ class Clock(Protocol):
 
 class Staged(Protocol):
     """A refresh that is computed and not yet visible."""
+
+    @property
+    def step(self) -> RefreshStep:
+        """The step as it was carried out."""
 
     @property
     def record(self) -> RefreshRecord:
@@ -52,6 +56,17 @@ class Staged(Protocol):
     @property
     def is_unchanged(self) -> bool:
         """Whether the table already holds exactly these rows, so that there is nothing to commit."""
+
+    @property
+    def rows_changed(self) -> RowsChanged:
+        """What the commit did to the table's rows; known once it is made."""
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """What cheaper ways to compute it lacked."""
+
+    def confirm_unchanged(self) -> None:
+        """The table stays as it is; what is kept beside it moves on to the versions that were read now."""
 
     def commit(self) -> int:
         """Makes it visible as one version of the table, and returns the version."""

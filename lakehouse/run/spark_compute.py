@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from pyspark.sql import SparkSession
 
-from lakehouse.analysis.reads import query_reads
 from lakehouse.definition.dataset import MaterializedView, StreamingTable, TemporaryView
 from lakehouse.definition.project import Project
 from lakehouse.errors import OwnershipError, RefreshError
@@ -20,13 +19,16 @@ from lakehouse.plan.load_plan import LedgerEntry
 from lakehouse.plan.records import RefreshRecord, application_id
 from lakehouse.plan.refresh_plan import Identity, ReasonCode, RefreshMode, RefreshStep
 from lakehouse.refresh.load import StagedLoad, stage_load
-from lakehouse.refresh.materialize import shape, stage_query
+from lakehouse.refresh.materialize import shape
 from lakehouse.run.evaluation import evaluate_query, failures_named
 from lakehouse.run.location import locate
-from lakehouse.run.outcome import BadFile
+from lakehouse.run.outcome import BadFile, RowsChanged
+from lakehouse.run.view_refresh import ViewRefresh
+from lakehouse.storage.change_commit import StagedChange
+from lakehouse.storage.change_feed import FeedCache
 from lakehouse.storage.session_catalog import SessionCatalog
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode
-from lakehouse.storage.table_layout import align_layout
+from lakehouse.storage.table_changes import commit_identity
 
 # Off by default in Delta: who reads a table later wants to know what changed.
 _DEFAULT_PROPERTIES = {"delta.enableChangeDataFeed": "true"}
@@ -36,26 +38,53 @@ _DEFAULT_PROPERTIES = {"delta.enableChangeDataFeed": "true"}
 class SparkStaged:
     """Implements `run.ports.Staged`."""
 
-    write: StagedWrite | None
+    step: RefreshStep
+    write: StagedWrite | StagedChange | None
     record: RefreshRecord
     rows_in: int
     rows_out: int
     is_unchanged: bool
+    state: StagedWrite | StagedChange | None = None
+    state_epoch: int = 0
     ledger: tuple[LedgerEntry, ...] = ()
     bad_files: tuple[BadFile, ...] = ()
     notices: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
     root: Path
+
+    @property
+    def rows_changed(self) -> RowsChanged:
+        """See the port."""
+        if isinstance(self.write, StagedChange):
+            return RowsChanged(self.write.inserted or 0, self.write.updated or 0, self.write.deleted or 0)
+        return RowsChanged(self.rows_out, 0, 0)
 
     def commit(self) -> int:
         """See the port. Raises RefreshError if another writer got in between."""
         assert self.write is not None
         with failures_named(self.record.dataset, None, self.root):
+            self._commit_state()
             return self.write.commit(self.record.epoch, self.record.to_json())
+
+    def confirm_unchanged(self) -> None:
+        """See the port."""
+        with failures_named(self.record.dataset, None, self.root):
+            if self.write is not None:
+                self.write.discard()
+            self._commit_state()
 
     def discard(self) -> None:
         """See the port."""
-        if self.write is not None:
-            self.write.discard()
+        for staged in (self.write, self.state):
+            if staged is not None:
+                staged.discard()
+
+    def _commit_state(self) -> None:
+        # Before the rows it belongs to: what died in between is seen by the versions that state and rows were
+        # computed from, and the state is made anew.
+        if self.state is not None:
+            record = replace(self.record, epoch=self.state_epoch)
+            self.state.commit(record.epoch, record.to_json())
 
 
 class SparkCompute:
@@ -77,6 +106,15 @@ class SparkCompute:
         self._now = now
         self._job_tag: str | None = None
         self._session: SparkSession | None = None
+        self._feeds: FeedCache | None = None
+        self._guard = threading.Lock()
+
+    def close(self) -> None:
+        """Lets go of what was read for several refreshes."""
+        with self._guard:
+            if self._feeds is not None:
+                self._feeds.close()
+                self._feeds = None
 
     def stage(self, step: RefreshStep, reads: Mapping[TableName, int], run: str) -> SparkStaged:
         """See the port."""
@@ -114,24 +152,36 @@ class SparkCompute:
                 assert isinstance(view, TemporaryView)
                 catalog.define_temporary(name.name, evaluate_query(catalog.session, view, root))
         frame = evaluate_query(catalog.session, dataset, root)
-        write = self._write(dataset, WriteMode.OVERWRITE)
         with failures_named(str(dataset.name), dataset.query, root):
-            reads = query_reads(frame)
-            shaped = shape(frame, dataset.layout, dataset.location)
-            if step.version >= 0 and step.record is not None and step.record.layout != record.layout:
-                align_layout(catalog.session, write)
-            staged = stage_query(shaped, write)
-        record = replace(
-            record, volatile=reads.volatile, undeclared=tuple(map(str, reads.undeclared)), content=staged.content
-        )
+            refreshed = ViewRefresh(
+                dataset=dataset,
+                step=step,
+                record=record,
+                frame=shape(frame, dataset.layout, dataset.location),
+                write=self._write(dataset, WriteMode.OVERWRITE),
+                state_write=self._state_write(dataset.name),
+                locations={name: locate(self._project, name) for name in step.inputs},
+                catalog=catalog,
+                feeds=self._open_feeds(catalog.session),
+            ).stage()
         return SparkStaged(
-            write=staged.write,
-            record=record,
-            rows_in=staged.rows,
-            rows_out=staged.write.rows,
-            is_unchanged=self._is_unchanged(step, record),
+            step=refreshed.step,
+            write=refreshed.table,
+            state=refreshed.state,
+            state_epoch=refreshed.state_epoch,
+            record=refreshed.record,
+            rows_in=refreshed.rows_in,
+            rows_out=refreshed.rows_out,
+            is_unchanged=refreshed.is_unchanged,
+            lacking=refreshed.lacking,
             root=root,
         )
+
+    def _open_feeds(self, session: SparkSession) -> FeedCache:
+        with self._guard:
+            if self._feeds is None:
+                self._feeds = FeedCache(session)
+            return self._feeds
 
     def _stage_load(
         self, dataset: StreamingTable, step: RefreshStep, record: RefreshRecord, catalog: SessionCatalog
@@ -149,6 +199,7 @@ class SparkCompute:
         with failures_named(str(dataset.name), None, self._project.spec.root):
             staged: StagedLoad = stage_load(catalog.session, dataset, step, write, record.run, self._now())
         return SparkStaged(
+            step=step,
             write=staged.write,
             record=record,
             rows_in=staged.rows,
@@ -172,8 +223,15 @@ class SparkCompute:
             layout=identity.layout,
             settings=identity.settings,
             reads={str(name): version for name, version in reads.items()},
+            identities=self._identities_of_others(reads),
             views=dict(identity.views),
         )
+
+    def _identities_of_others(self, reads: Mapping[TableName, int]) -> dict[str, str]:
+        """What tells the versions of tables that others write from those of a table made anew in their place."""
+        others = [external.name for external in self._project.external if external.name in reads]
+        found = {name: commit_identity(locate(self._project, name), reads[name]) for name in others}
+        return {str(name): identity for name, identity in found.items() if identity is not None}
 
     def _write(self, dataset: MaterializedView | StreamingTable, mode: WriteMode) -> TableWrite:
         return TableWrite(
@@ -187,15 +245,10 @@ class SparkCompute:
             evolve=True,
         )
 
-    @staticmethod
-    def _is_unchanged(step: RefreshStep, record: RefreshRecord) -> bool:
-        """Whether the rows are the ones that are there: same digest, same layout, and no one else wrote since."""
-        before: Any = step.record
-        return (
-            before is not None
-            and step.version >= 0
-            and before.content is not None
-            and before.content == record.content
-            and before.layout == record.layout
-            and step.reason.code is not ReasonCode.FOREIGN_WRITE
+    def _state_write(self, name: TableName) -> TableWrite:
+        application = application_id(self._project.spec.name, name)
+        return TableWrite(
+            path=f"{self._project.spec.warehouse}/system/state/{name.schema}/{name.name}",
+            application=f"{application}/state",
+            mode=WriteMode.OVERWRITE,
         )

@@ -24,6 +24,7 @@ from lakehouse.plan.settings import settings_fingerprint
 from lakehouse.run.request import Chosen, RunRequest, choose
 from lakehouse.run.resets import pending_resets
 from lakehouse.run.workspace import Workspace
+from lakehouse.storage.table_changes import data_version
 
 if TYPE_CHECKING:  # importing it would import pyspark
     from lakehouse.analysis.query import QueryAnalysis
@@ -74,9 +75,23 @@ def survey(workspace: Workspace, request: RunRequest, *, analyse_all: bool = Fal
         external={dataset.name: tables[dataset.name].version for dataset in project.external},
         loads=loads,
         requested_full=chosen.full,
+        quiet=_quiet_versions(workspace, tables, published),
     )
     plan = plan_refresh({dataset.name: dataset for dataset in project.stored}, graph, chosen.selected, facts)
     return Survey(plan=plan, graph=graph, chosen=chosen, facts=facts, analyses=analyses)
+
+
+def _quiet_versions(
+    workspace: Workspace, tables: Mapping[TableName, TableFacts], published: Mapping[TableName, PublishedTable]
+) -> dict[TableName, int]:
+    """For tables of others that moved on since they were read: the newest version at which their rows changed."""
+    found: dict[TableName, int] = {}
+    for external in workspace.project.external:
+        now = tables[external.name].version
+        read = {table.record.reads.get(str(external.name)) for table in published.values()}
+        if any(version is not None and version < now for version in read):
+            found[external.name] = data_version(workspace.locate(external.name))
+    return found
 
 
 def table_facts(workspace: Workspace) -> dict[TableName, TableFacts]:

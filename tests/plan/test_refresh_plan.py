@@ -101,8 +101,8 @@ def test_first_run_refreshes_everything_in_order() -> None:
 def test_a_changed_input_refreshes_its_reader_and_leaves_the_next_undecided() -> None:
     made = plan(facts(external={RAW: 4}))
     assert codes(made) == [
-        (RefreshMode.FULL, ReasonCode.INPUTS_CHANGED),
-        (RefreshMode.FULL, ReasonCode.INPUTS_MAY_CHANGE),
+        (RefreshMode.INCREMENTAL, ReasonCode.INPUTS_CHANGED),
+        (RefreshMode.INCREMENTAL, ReasonCode.INPUTS_MAY_CHANGE),
     ]
     gold = made.steps[1]
     assert gold.undecided == (SILVER,)
@@ -167,7 +167,7 @@ def test_full_refresh_on_request_only_where_requested() -> None:
     made = plan(facts(requested_full=frozenset({SILVER})))
     assert codes(made) == [
         (RefreshMode.FULL, ReasonCode.REQUESTED),
-        (RefreshMode.FULL, ReasonCode.INPUTS_MAY_CHANGE),
+        (RefreshMode.INCREMENTAL, ReasonCode.INPUTS_MAY_CHANGE),
     ]
 
 

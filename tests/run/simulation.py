@@ -28,7 +28,7 @@ from lakehouse.names import TableName
 from lakehouse.plan.load_plan import FileStatus, LedgerEntry, SourceFile, plan_load
 from lakehouse.plan.records import Publication, RefreshRecord, TableFacts
 from lakehouse.plan.refresh_plan import Identity, PlanFacts, RefreshPlan, RefreshStep, plan_refresh
-from lakehouse.run.outcome import BadFile, RunOutcome
+from lakehouse.run.outcome import BadFile, RowsChanged, RunOutcome
 
 HERE = SourceLocation("simulation.yml", 1)
 Rows = tuple[tuple[str, int], ...]
@@ -151,6 +151,8 @@ class SimulatedStaged:
     bad_files: tuple[BadFile, ...] = ()
     notices: tuple[str, ...] = ()
     is_unchanged: bool = False
+    lacking: tuple[str, ...] = ()
+    rows_changed: RowsChanged = RowsChanged()
 
     @property
     def rows_in(self) -> int:
@@ -170,6 +172,9 @@ class SimulatedStaged:
         return len(history) - 1
 
     def discard(self) -> None:
+        self.warehouse.point()
+
+    def confirm_unchanged(self) -> None:
         self.warehouse.point()
 
 

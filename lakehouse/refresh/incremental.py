@@ -1,0 +1,222 @@
+"""Refresh by what changed: from the versions that a view was computed from, and those that it is due, to a staged
+commit of the rows that differ. Where that cannot be, a `Fallback` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse.analysis.algebra import Algebra, read_algebra
+from lakehouse.analysis.plan_binding import PlanBinder
+from lakehouse.names import TableName
+from lakehouse.plan.algebra import NodeKind, PlanNode
+from lakehouse.plan.maintenance import Maintenance, Refusal, Strategy, derive_maintenance
+from lakehouse.plan.refresh_plan import ReasonCode, RefreshMode
+from lakehouse.plan.table_change import TableChange
+from lakehouse.refresh.aggregate_state import AggregateState
+from lakehouse.refresh.evaluator import Evaluator, Side, SourceRows
+from lakehouse.refresh.state_refresh import StateTable, first_rows_change, state_change
+from lakehouse.refresh.view_change import ViewChange, classes_change, signed_change, through
+from lakehouse.storage.change_commit import StagedChange, stage_change
+from lakehouse.storage.change_feed import FeedCache
+from lakehouse.storage.change_rows import ChangeRows
+from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, stage_write
+
+_SMALL_TABLE = 16 << 20  # bytes: reading less costs less than choosing rows from it
+_MONOTONE = frozenset(
+    {NodeKind.SOURCE, NodeKind.CONSTANT, NodeKind.MAP, NodeKind.FILTER, NodeKind.INNER_JOIN, NodeKind.UNION}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceVersions:
+    """A table that the view reads: where it lies, and what happened between the version read before and the one to
+    be read now. `frame` is the table at the latter."""
+
+    location: str
+    change: TableChange
+    frame: DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewInputs:
+    """What a refresh by change starts from: the view's query as an analysed frame over the new versions, with the
+    table's columns; its sources; its table and the version that holds the old rows; its state table.
+    """
+
+    query: DataFrame
+    sources: Mapping[TableName, SourceVersions]
+    write: TableWrite
+    version: int
+    state: StateTable
+    optimiser: SparkSession
+    feeds: FeedCache
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Why a view cannot, or should not, be refreshed by what changed: `lacking` says what each way lacked."""
+
+    code: ReasonCode
+    text: str
+    lacking: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedIncrement:
+    """A refresh by change, staged: `table` is the view's commit, None if its rows stay as they are; `state` the commit
+    of what is kept beside it. `rows_in` counts the changed rows that were read."""
+
+    mode: RefreshMode
+    text: str
+    rows_in: int
+    table: StagedChange | StagedWrite | None
+    state: StagedChange | StagedWrite | None = None
+    lacking: tuple[str, ...] = ()
+    done: Callable[[], None] = field(default=lambda: None)
+
+
+def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
+    """Computes what changes in the view's table and stages it. Raises what Spark and the table raise."""
+    obstacle = _obstacle(inputs)
+    if obstacle is not None:
+        return obstacle
+    algebra = read_algebra(inputs.query, inputs.optimiser)
+    maintenance = derive_maintenance(algebra.root)
+    if isinstance(maintenance, Refusal):
+        return Fallback(ReasonCode.NOT_MAINTAINABLE, maintenance.text)
+    if maintenance.strategy is Strategy.STATE and not inputs.state.is_current:
+        return Fallback(ReasonCode.STATE_MISSING, "the sums and counts kept beside it are missing or of other versions")
+    sources, rows_in, inserts_only = _sources(inputs)
+    evaluator = Evaluator(PlanBinder(inputs.query.sparkSession, algebra.operators), sources)
+    try:
+        if inserts_only and _is_monotone(algebra.root):
+            return _appended(inputs, algebra, evaluator, rows_in)
+        return _maintained(inputs, algebra, maintenance, evaluator, rows_in)
+    finally:
+        evaluator.close()
+
+
+def full_with_state(query: DataFrame, optimiser: SparkSession) -> tuple[DataFrame, DataFrame] | None:
+    """For a view that is maintained from sums and counts: its rows computed from them, and they themselves, as one
+    frame each that are computed once; None for another view."""
+    algebra = read_algebra(query, optimiser)
+    maintenance = derive_maintenance(algebra.root)
+    if isinstance(maintenance, Refusal) or maintenance.strategy is not Strategy.STATE:
+        return None
+    session = query.sparkSession
+    binder = PlanBinder(session, algebra.operators)
+    sources = {
+        node.dataset: SourceRows(new=session.table(node.dataset.quoted), old=session.table(node.dataset.quoted))
+        for node in algebra.root.walk()
+        if node.dataset is not None
+    }
+    evaluator = Evaluator(binder, sources)
+    state = AggregateState(binder, maintenance.body)
+    totals = state.totals(evaluator.state(maintenance.body.children[0], Side.NEW))
+    totals.persist()
+    rows = through(evaluator, maintenance, state.results(totals), algebra.columns)
+    return rows, totals
+
+
+def _obstacle(inputs: ViewInputs) -> Fallback | None:
+    for name, source in inputs.sources.items():
+        if source.change.obstacle is not None:
+            text = f"what changed in {name} is not known: {source.change.obstacle_text}"
+            return Fallback(ReasonCode.FEED_UNAVAILABLE, text)
+    stored = _stored(inputs).schema
+    wanted = inputs.query.schema
+    if [(f.name, f.dataType) for f in stored] != [(f.name, f.dataType) for f in wanted]:
+        return Fallback(ReasonCode.SCHEMA_CHANGED, "the columns that its query returns changed")
+    return None
+
+
+def _stored(inputs: ViewInputs) -> DataFrame:
+    session = inputs.query.sparkSession
+    return session.read.format("delta").option("versionAsOf", inputs.version).load(inputs.write.path)
+
+
+def _sources(inputs: ViewInputs) -> tuple[dict[TableName, SourceRows], int, bool]:
+    """The sources' rows, how many changed, and whether all changes are insertions."""
+    session = inputs.query.sparkSession
+    rows: dict[TableName, SourceRows] = {}
+    total, inserts_only = 0, True
+    for name, source in inputs.sources.items():
+        is_small = source.change.table_bytes <= _SMALL_TABLE and source.change.table_rows is not None
+        change = None
+        if source.change.changes_rows:
+            feed = inputs.feeds.read(source.location, source.change)
+            total += feed.rows
+            inserts_only = inserts_only and feed.inserts_only
+            change = feed.frame if feed.rows else None
+        old = source.frame
+        if change is not None:
+            reader = session.read.format("delta").option("versionAsOf", source.change.from_version)
+            old = reader.load(source.location)
+        rows[name] = SourceRows(new=source.frame, old=old, change=change, is_small=is_small)
+    return rows, total, inserts_only
+
+
+def _is_monotone(root: PlanNode) -> bool:
+    """Whether rows that come can only make rows come."""
+    return all(node.kind in _MONOTONE for node in root.walk())
+
+
+def _appended(inputs: ViewInputs, algebra: Algebra, evaluator: Evaluator, rows_in: int) -> StagedIncrement:
+    change = evaluator.delta(algebra.root)
+    table = None
+    if change is not None:
+        names = [f"c{number}" for number in algebra.root.ids]
+        rows = change.select(*names).toDF(*algebra.columns)
+        staged = stage_write(rows, _append(inputs.write))
+        if staged.rows:
+            table = staged
+        else:
+            staged.discard()
+    text = f"{rows_in} rows were added to what it reads"
+    return StagedIncrement(mode=RefreshMode.APPEND, text=text, rows_in=rows_in, table=table)
+
+
+def _append(write: TableWrite) -> TableWrite:
+    return TableWrite(path=write.path, application=write.application, mode=WriteMode.APPEND)
+
+
+def _maintained(
+    inputs: ViewInputs, algebra: Algebra, maintenance: Maintenance, evaluator: Evaluator, rows_in: int
+) -> StagedIncrement:
+    lacking = tuple(refusal.text for refusal in maintenance.lacking)
+    state = None
+    if maintenance.strategy is Strategy.STATE:
+        mode = RefreshMode.AGGREGATE
+        changed = state_change(evaluator, maintenance, inputs.state, inputs.query.sparkSession)
+        if changed is None:
+            change = None
+        elif maintenance.first is not None:
+            rows = changed.all_after()
+            change = first_rows_change(evaluator, maintenance, algebra.columns, rows, _stored(inputs))
+        else:
+            change = changed.view_change(algebra.columns)
+        state_rows = None if changed is None else ChangeRows(rows=changed.rows, key=changed.key)
+        state = stage_change(inputs.query.sparkSession, inputs.state.write, state_rows) if state_rows else None
+    else:
+        mode = RefreshMode.KEYS
+        by = classes_change if maintenance.strategy is Strategy.CLASSES else signed_change
+        change = by(evaluator, maintenance, algebra.columns, _stored(inputs))
+    text = f"{rows_in} rows changed in what it reads"
+    table = _staged(inputs, evaluator, change)
+    return StagedIncrement(mode=mode, text=text, rows_in=rows_in, table=table, state=state, lacking=lacking)
+
+
+def _staged(inputs: ViewInputs, evaluator: Evaluator, change: ViewChange | None) -> StagedChange | None:
+    if change is None:
+        return None
+    rows, count = evaluator.counted(change.rows)
+    if not count:
+        return None
+    session = inputs.query.sparkSession
+    return stage_change(
+        session, inputs.write, ChangeRows(rows=rows, key=change.key, at_most=count), expected_version=inputs.version
+    )

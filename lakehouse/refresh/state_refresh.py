@@ -1,0 +1,132 @@
+"""A view's aggregate refreshed from the state table beside it (`aggregate_state` says what that holds)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakehouse.analysis.plan_binding import column
+from lakehouse.plan.maintenance import Maintenance
+from lakehouse.refresh.aggregate_state import AggregateState
+from lakehouse.refresh.evaluator import Evaluator, Side
+from lakehouse.refresh.restriction import Restriction
+from lakehouse.refresh.signed_rows import coming, going, net, null_safe, together
+from lakehouse.refresh.view_change import ViewChange, difference, key_names, keyed_change, through
+from lakehouse.storage.staged_write import TableWrite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateTable:
+    """Where a view's state is kept; `version` is the one that belongs to the view's rows, -1 if there is none."""
+
+    write: TableWrite
+    version: int
+
+    @property
+    def is_current(self) -> bool:
+        """Whether there is a state that belongs to the view's rows."""
+        return self.version >= 0
+
+    def rows(self, session: SparkSession) -> DataFrame:
+        """The groups' states."""
+        return session.read.format("delta").option("versionAsOf", self.version).load(self.write.path)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedState:
+    """The groups that a change touches: `applied` as `AggregateState.applied` gives them, up to date."""
+
+    state: AggregateState
+    evaluator: Evaluator
+    maintenance: Maintenance
+    applied: DataFrame
+    stored: DataFrame
+
+    @property
+    def rows(self) -> DataFrame:
+        """The change set of the state table."""
+        return self.state.change_rows(self.applied)
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        """Its key; None for the state of a query without groups."""
+        return self.state.key_columns or None
+
+    def view_change(self, columns: Sequence[str]) -> ViewChange:
+        """By what the view's rows change: the touched groups' rows before and after."""
+        after = through(self.evaluator, self.maintenance, self.state.results(self.state.after(self.applied)), columns)
+        before = through(self.evaluator, self.maintenance, self.state.results(self.state.before(self.applied)), columns)
+        signed = net(together([coming(after), going(before)]))
+        return keyed_change(signed, list(columns), key_names(self.maintenance, columns))
+
+    def all_after(self) -> DataFrame:
+        """The states of all groups after the change."""
+        keys = list(self.state.key_columns)
+        touched = self.applied.select(*[F.col(name).alias(f"k{place}") for place, name in enumerate(keys)])
+        names = [f"k{place}" for place in range(len(keys))]
+        untouched = self.stored.join(F.broadcast(touched), null_safe(keys, names), "left_anti")
+        return untouched.unionByName(self.state.after(self.applied))
+
+
+def state_change(
+    evaluator: Evaluator, maintenance: Maintenance, table: StateTable, session: SparkSession
+) -> ChangedState | None:
+    """What the change does to the groups; None if it touches none."""
+    body = maintenance.body
+    below = evaluator.delta(body.children[0])
+    if below is None:
+        return None
+    state = AggregateState(evaluator.binder, body)
+    change, rows = evaluator.counted(state.change(below))
+    if not rows:
+        return None
+    stored = table.rows(session)
+    keys = list(state.key_columns)
+    touched = change.select(*[F.col(name).alias(f"k{place}") for place, name in enumerate(keys)])
+    names = [f"k{place}" for place in range(len(keys))]
+    before = stored.join(F.broadcast(touched), null_safe(keys, names), "left_semi") if keys else stored
+    applied = evaluator.keep(state.applied(before, change))
+    if state.has_extrema:
+        applied = _with_extrema(evaluator, state, maintenance, applied)
+    return ChangedState(state, evaluator, maintenance, applied, stored)
+
+
+def first_rows_change(
+    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], states: DataFrame, target: DataFrame
+) -> ViewChange:
+    """The first rows in the query's order, chosen anew from all groups, against those that the table holds."""
+    state = AggregateState(evaluator.binder, maintenance.body)
+    frame = state.results(states)
+    for node in reversed(maintenance.above):
+        frame = evaluator.over(node, [frame], ordered=True)
+    limit = maintenance.first
+    assert limit is not None
+    frame = evaluator.binder.first_rows(limit, frame)
+    for node in reversed(maintenance.beyond):
+        frame = evaluator.over(node, [frame], ordered=True)
+    names = [column(number) for number in maintenance.root.ids]
+    new = frame.select(*[F.col(found).alias(name) for found, name in zip(names, columns, strict=True)])
+    return difference(new, target, None)
+
+
+def _with_extrema(
+    evaluator: Evaluator, state: AggregateState, maintenance: Maintenance, applied: DataFrame
+) -> DataFrame:
+    """The applied change with the groups whose extremum was taken away read again."""
+    again, rows = evaluator.counted(applied.where("__again"))
+    if not rows:
+        return applied
+    body = maintenance.body
+    wanted = None
+    if state.keys:
+        named = again.select(*[F.col(g).alias(column(k)) for g, k in zip(state.key_columns, state.keys, strict=True)])
+        wanted = Restriction.to(named, state.keys)
+    totals = state.totals(evaluator.state(body.children[0], Side.NEW, wanted))
+    names = [f"z_{name}" for name in state.key_columns]
+    known = again.select(*[F.col(g).alias(z) for g, z in zip(state.key_columns, names, strict=True)], "__before")
+    joined = totals.join(known, null_safe(list(state.key_columns), names)).drop(*names)
+    redone = joined.withColumn("__again", F.lit(False))
+    return evaluator.keep(applied.where(~F.col("__again")).unionByName(redone))

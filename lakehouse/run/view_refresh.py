@@ -1,0 +1,205 @@
+"""One materialized view brought up to date: by what changed where that can be, in full otherwise, always saying why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse.analysis.algebra import optimising_session
+from lakehouse.analysis.plan_digest import plan_digest
+from lakehouse.analysis.reads import QueryReads, Variation, query_reads
+from lakehouse.definition.dataset import MaterializedView, PythonQuery, RefreshPolicy
+from lakehouse.errors import RefreshError
+from lakehouse.names import TableName
+from lakehouse.plan.records import RefreshRecord
+from lakehouse.plan.refresh_plan import Reason, ReasonCode, RefreshMode, RefreshStep
+from lakehouse.refresh.incremental import (
+    Fallback,
+    SourceVersions,
+    StagedIncrement,
+    ViewInputs,
+    full_with_state,
+    stage_incremental,
+)
+from lakehouse.refresh.materialize import stage_query
+from lakehouse.refresh.state_refresh import StateTable
+from lakehouse.storage.change_commit import StagedChange
+from lakehouse.storage.change_feed import FeedCache
+from lakehouse.storage.session_catalog import SessionCatalog
+from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, stage_write
+from lakehouse.storage.table_changes import read_table_change
+from lakehouse.storage.table_layout import align_layout
+from lakehouse.storage.table_log import read_table_facts
+
+_LISTS = frozenset({"collect_list", "collect_set", "listagg", "array_agg"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshedView:
+    """A view's refresh, staged: `step` as it was carried out; `table` is its commit, None if its rows stay as they
+    are, `state` that of what is kept beside it, whose epochs count by themselves."""
+
+    step: RefreshStep
+    record: RefreshRecord
+    table: StagedWrite | StagedChange | None
+    state: StagedWrite | StagedChange | None = None
+    state_epoch: int = 0
+    rows_in: int = 0
+    rows_out: int = 0
+    is_unchanged: bool = False
+    lacking: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewRefresh:
+    """What one refresh works with: the step and its record so far, the view's query as a frame with the table's
+    columns, and where its inputs lie."""
+
+    dataset: MaterializedView
+    step: RefreshStep
+    record: RefreshRecord
+    frame: DataFrame
+    write: TableWrite
+    state_write: TableWrite
+    locations: Mapping[TableName, str]
+    catalog: SessionCatalog
+    feeds: FeedCache
+
+    def stage(self) -> RefreshedView:
+        """Computes the view's new rows, or its change, and stages them. Raises RefreshError under
+        `incremental_strict` where the view would have to be recomputed."""
+        reads = query_reads(self.frame)
+        plan = plan_digest(self.frame) if isinstance(self.dataset.query, PythonQuery) else None
+        record = replace(self.record, volatile=reads.volatile, undeclared=tuple(map(str, reads.undeclared)), plan=plan)
+        optimiser = optimising_session(self.catalog.session)
+        fallback: Fallback | None = None
+        if self.step.mode is RefreshMode.INCREMENTAL:
+            found = self._unfit(reads, record) or self._by_change(optimiser)
+            if isinstance(found, StagedIncrement):
+                return self._incremented(found, record)
+            fallback = found
+        self._check_policy(fallback)
+        return self._in_full(record, optimiser, fallback)
+
+    def _unfit(self, reads: QueryReads, record: RefreshRecord) -> Fallback | None:
+        """What makes a query's rows depend on more than the rows it reads."""
+        for item in reads.nondeterminism:
+            if item.variation is not Variation.ORDER or item.expression not in _LISTS:
+                return Fallback(ReasonCode.NOT_DETERMINISTIC, f"{item.expression} may give other values each time")
+        assert self.step.record is not None
+        if isinstance(self.dataset.query, PythonQuery) and (
+            record.plan is None or record.plan != self.step.record.plan
+        ):
+            text = "its function returns another query than before"
+            if record.plan is None:
+                text = "its function makes rows of its own, and no one knows from what"
+            return Fallback(ReasonCode.PLAN_CHANGED, text)
+        return None
+
+    def _by_change(self, optimiser: SparkSession) -> StagedIncrement | Fallback:
+        before = self.step.record
+        assert before is not None
+        sources = {}
+        for name, location in self.locations.items():
+            old, new = before.reads[str(name)], self.record.reads[str(name)]
+            change = read_table_change(location, old, new, identity=before.identities.get(str(name)))
+            frame = self.catalog.session.table(name.quoted)
+            sources[name] = SourceVersions(location=location, change=change, frame=frame)
+        return stage_incremental(
+            ViewInputs(
+                query=self.frame,
+                sources=sources,
+                write=self.write,
+                version=self.step.version,
+                state=StateTable(write=self.state_write, version=self._state_version(before)),
+                optimiser=optimiser,
+                feeds=self.feeds,
+            )
+        )
+
+    def _state_version(self, before: RefreshRecord) -> int:
+        """The version of the state table that belongs to the rows the view's table has; -1 if there is none."""
+        facts = read_table_facts(self.state_write.path)
+        belongs = (
+            facts.record is not None
+            and not facts.foreign_change
+            and dict(facts.record.reads) == dict(before.reads)
+            and facts.record.fingerprint == before.fingerprint
+            and dict(facts.record.views) == dict(before.views)
+        )
+        return facts.record_version if belongs else -1
+
+    def _state_epoch(self) -> int:
+        record = read_table_facts(self.state_write.path).record
+        return (record.epoch if record is not None else 0) + 1
+
+    def _incremented(self, found: StagedIncrement, record: RefreshRecord) -> RefreshedView:
+        step = replace(self.step, mode=found.mode, reason=Reason(ReasonCode.INPUTS_CHANGED, self.step.reason.text))
+        return RefreshedView(
+            step=step,
+            record=replace(record, mode=found.mode.value),
+            table=found.table,
+            state=found.state,
+            state_epoch=self._state_epoch(),
+            rows_in=found.rows_in,
+            rows_out=found.table.rows if found.table is not None else 0,
+            is_unchanged=found.table is None,
+            lacking=found.lacking,
+        )
+
+    def _check_policy(self, fallback: Fallback | None) -> None:
+        allowed = self.step.reason.code in (ReasonCode.FIRST_REFRESH, ReasonCode.REQUESTED)
+        if self.dataset.refresh_policy is RefreshPolicy.INCREMENTAL_STRICT and not allowed:
+            why = fallback.text if fallback is not None else self.step.reason.text
+            raise RefreshError(
+                f"{self.dataset.name} would have to be recomputed: {why}; its policy is incremental_strict.",
+                where=self.dataset.location,
+                hint=f"Recompute it once with --full-refresh {self.dataset.name}, or choose another refresh_policy.",
+            )
+
+    def _in_full(self, record: RefreshRecord, optimiser: SparkSession, fallback: Fallback | None) -> RefreshedView:
+        step = replace(self.step, mode=RefreshMode.FULL)
+        if fallback is not None:
+            step = replace(step, reason=Reason(fallback.code, f"{self.step.reason.text}; {fallback.text}"))
+        if step.version >= 0 and step.record is not None and step.record.layout != record.layout:
+            align_layout(self.catalog.session, self.write)
+        with_state = full_with_state(self.frame, optimiser) if self._wants_state(fallback) else None
+        state = None
+        frame = self.frame
+        if with_state is not None:
+            frame, totals = with_state
+            state = stage_write(totals, replace(self.state_write, mode=WriteMode.OVERWRITE, evolve=True))
+        staged = stage_query(frame, self.write)
+        record = replace(record, mode=step.mode.value, content=staged.content)
+        return RefreshedView(
+            step=step,
+            record=record,
+            table=staged.write,
+            state=state,
+            state_epoch=self._state_epoch(),
+            rows_in=staged.rows,
+            rows_out=staged.write.rows,
+            is_unchanged=self._is_same(record),
+            lacking=fallback.lacking if fallback is not None else (),
+        )
+
+    def _wants_state(self, fallback: Fallback | None) -> bool:
+        """Whether to keep sums and counts from now on: where a change came that they would have served, or where the
+        policy says that changes will come."""
+        if self.dataset.refresh_policy in (RefreshPolicy.INCREMENTAL, RefreshPolicy.INCREMENTAL_STRICT):
+            return True
+        return fallback is not None and fallback.code is ReasonCode.STATE_MISSING
+
+    def _is_same(self, record: RefreshRecord) -> bool:
+        """Whether the rows are the ones that are there: same digest, same layout, and no one else wrote since."""
+        before = self.step.record
+        return (
+            before is not None
+            and self.step.version >= 0
+            and before.content is not None
+            and before.content == record.content
+            and before.layout == record.layout
+            and self.step.reason.code is not ReasonCode.FOREIGN_WRITE
+        )
