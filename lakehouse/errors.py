@@ -12,6 +12,7 @@
         SourceFileError               a source file cannot be loaded, or changed after it was loaded
         SchemaError                   the rows do not fit the table
         ChangeFeedError               the rows that changed in a table cannot be told
+        ChangeError                   a change set contradicts itself, or cannot be compared with its table
       RunInProgress             4     another run holds the project
       RunInterrupted            130   the run was told to stop
 
@@ -203,6 +204,14 @@ class ChangeFeedError(RefreshError):
     ) -> None:
         self.location = location
         super().__init__(message, where=where, hint=hint)
+
+
+class ChangeError(RefreshError):
+    """A change set cannot be applied as it is; carries the rule it breaks and the columns in question."""
+
+    def __init__(self, message: str, *, rule: str, columns: tuple[str, ...] = (), hint: str | None = None) -> None:
+        self.rule, self.columns = rule, columns
+        super().__init__(message, hint=hint)
 
 
 class RunInProgress(LakehouseError):

@@ -31,9 +31,10 @@ class PlanBinder:
     def __init__(self, session: SparkSession, operators: Sequence[Any]) -> None:
         self._session = session
         self._operators = operators
-        self._jvm: Any = session._jvm
-        self._logical = self._jvm.org.apache.spark.sql.catalyst.plans.logical
-        self._expressions = self._jvm.org.apache.spark.sql.catalyst.expressions
+        jvm: Any = session._jvm
+        self._jvm = jvm
+        self._logical = jvm.org.apache.spark.sql.catalyst.plans.logical
+        self._expressions = jvm.org.apache.spark.sql.catalyst.expressions
 
     def operator(self, node: PlanNode) -> Any:
         """Spark's operator of the node."""
@@ -71,11 +72,7 @@ class PlanBinder:
         """
         operator = self.operator(node)
         found = {attribute.name: attribute for attribute in self._attributes(frame)}
-        calls = [
-            call
-            for expression in elements(operator.aggregateExpressions())
-            for call in aggregate_expressions(expression)
-        ]
+        calls = self.calls(node)
         given = [
             self._alias(found[column(int(key.exprId().id()))].reference, str(key.name()), key.exprId())
             for key in elements(operator.groupingExpressions())

@@ -79,7 +79,8 @@ def derive_maintenance(root: PlanNode) -> Maintenance | Refusal:
     if refusal is not None:
         return refusal
     above, body = _peel(root)
-    first, beyond = None, ()
+    first: PlanNode | None = None
+    beyond: tuple[PlanNode, ...] = ()
     if body.kind is NodeKind.LIMIT:
         first, beyond = body, above
         above, body = _peel(_below_limit(body))

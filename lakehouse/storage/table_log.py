@@ -32,6 +32,25 @@ def newest_version(location: str) -> int:
     return CommitLog(location).newest()
 
 
+def version_of_epoch(location: str, application: str, epoch: int) -> int | None:
+    """The version whose commit carries this transaction identifier; None where the log no longer has it."""
+    log = CommitLog(location)
+    for version in range(log.newest(), -1, -1):
+        commit = log.commit(version)
+        if commit is None:
+            return None
+        if any(txn["appId"] == application and txn["version"] == epoch for txn in commit.of("txn")):
+            return version
+    return None
+
+
+def rows_changed_between(location: str, after: int, until: int) -> bool:
+    """Whether a commit in (after, until] added or removed rows; True where the log no longer tells."""
+    log = CommitLog(location)
+    commits = [log.commit(version) for version in range(after + 1, until + 1)]
+    return after > until or any(commit is None or commit.changes_rows for commit in commits)
+
+
 def _walk_back(log: CommitLog, newest: int) -> TableFacts | None:
     foreign = False
     for version in range(newest, -1, -1):

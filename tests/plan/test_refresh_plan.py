@@ -109,7 +109,7 @@ def test_a_changed_input_refreshes_its_reader_and_leaves_the_next_undecided() ->
     assert gold.inputs == (SILVER,)  # seen through the temporary view
     assert decide_step(gold, {SILVER: 7}).mode is RefreshMode.SKIP
     decided = decide_step(gold, {SILVER: 8})
-    assert (decided.mode, decided.reason.code) == (RefreshMode.FULL, ReasonCode.INPUTS_CHANGED)
+    assert (decided.mode, decided.reason.code) == (RefreshMode.INCREMENTAL, ReasonCode.INPUTS_CHANGED)
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ class SimulatedStaged:
     notices: tuple[str, ...] = ()
     is_unchanged: bool = False
     lacking: tuple[str, ...] = ()
-    rows_changed: RowsChanged = RowsChanged()
+    rows_changed: RowsChanged = field(default_factory=RowsChanged)
 
     @property
     def rows_in(self) -> int:
