@@ -11,15 +11,17 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.analysis.algebra import Algebra, read_algebra
 from lakehouse.analysis.plan_binding import PlanBinder
+from lakehouse.errors import ChangeFeedError
 from lakehouse.names import TableName
 from lakehouse.plan.algebra import NodeKind, PlanNode
-from lakehouse.plan.maintenance import Maintenance, Refusal, Strategy, derive_maintenance
+from lakehouse.plan.maintenance import Maintenance, Refusal, Strategy, derive_maintenance, is_without_equality
 from lakehouse.plan.refresh_plan import ReasonCode, RefreshMode
 from lakehouse.plan.table_change import TableChange
 from lakehouse.refresh.aggregate_state import AggregateState
 from lakehouse.refresh.evaluator import Evaluator, Side, SourceRows
+from lakehouse.refresh.kept_rows import KeptRows
 from lakehouse.refresh.state_refresh import StateTable, first_rows_change, state_change
-from lakehouse.refresh.view_change import ViewChange, classes_change, signed_change, through
+from lakehouse.refresh.view_change import ViewChange, classes_change, difference, signed_change, through
 from lakehouse.storage.change_commit import StagedChange, stage_change
 from lakehouse.storage.change_feed import FeedCache
 from lakehouse.storage.change_rows import ChangeRows
@@ -86,18 +88,48 @@ def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
         return obstacle
     algebra = read_algebra(inputs.query, inputs.optimiser)
     maintenance = derive_maintenance(algebra.root)
-    if isinstance(maintenance, Refusal):
+    may_append = _is_monotone(algebra.root) and not any(
+        source.change.changes_rows and not source.change.append_only for source in inputs.sources.values()
+    )
+    if isinstance(maintenance, Refusal) and not may_append:
         return Fallback(ReasonCode.NOT_MAINTAINABLE, maintenance.text)
-    if maintenance.strategy is Strategy.STATE and not inputs.state.is_current:
+    needs_state = isinstance(maintenance, Maintenance) and maintenance.strategy is Strategy.STATE
+    if needs_state and not inputs.state.is_current and not may_append:
         return Fallback(ReasonCode.STATE_MISSING, "the sums and counts kept beside it are missing or of other versions")
-    sources, rows_in, inserts_only = _sources(inputs)
+    try:
+        sources, rows_in, inserts_only = _sources(inputs)
+    except ChangeFeedError as error:
+        return Fallback(ReasonCode.FEED_UNAVAILABLE, error.message)
     evaluator = Evaluator(PlanBinder(inputs.query.sparkSession, algebra.operators), sources)
     try:
         if inserts_only and _is_monotone(algebra.root):
             return _appended(inputs, algebra, evaluator, rows_in)
+        assert isinstance(maintenance, Maintenance), "an append-only change only inserts"
         return _maintained(inputs, algebra, maintenance, evaluator, rows_in)
     finally:
         evaluator.close()
+
+
+def stage_difference(inputs: ViewInputs) -> StagedChange | None:
+    """Everything recomputed, and the rows that differ staged; None if none does.
+
+    Raises ChangeError for columns that rows cannot be told apart by (see `can_differ`).
+    """
+    kept = KeptRows()
+    try:
+        change = difference(inputs.query, _stored(inputs), None)
+        rows, count = kept.keep(change.rows)
+        if not count:
+            return None
+        found = ChangeRows(rows=rows, key=None, at_most=count)
+        return stage_change(inputs.query.sparkSession, inputs.write, found, expected_version=inputs.version)
+    finally:
+        kept.close()
+
+
+def can_differ(query: DataFrame) -> bool:
+    """Whether the rows of a query can be compared with those of its table."""
+    return not any(is_without_equality(field.dataType.simpleString()) for field in query.schema.fields)
 
 
 def full_with_state(query: DataFrame, optimiser: SparkSession) -> tuple[DataFrame, DataFrame] | None:

@@ -20,7 +20,9 @@ from lakehouse.refresh.incremental import (
     SourceVersions,
     StagedIncrement,
     ViewInputs,
+    can_differ,
     full_with_state,
+    stage_difference,
     stage_incremental,
 )
 from lakehouse.refresh.materialize import stage_query
@@ -55,7 +57,7 @@ class RefreshedView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewRefresh:
     """What one refresh works with: the step and its record so far, the view's query as a frame with the table's
-    columns, and where its inputs lie."""
+    columns, where its inputs lie, and whether other views read it."""
 
     dataset: MaterializedView
     step: RefreshStep
@@ -66,6 +68,7 @@ class ViewRefresh:
     locations: Mapping[TableName, str]
     catalog: SessionCatalog
     feeds: FeedCache
+    is_read: bool = False
 
     def stage(self) -> RefreshedView:
         """Computes the view's new rows, or its change, and stages them. Raises RefreshError under
@@ -81,6 +84,8 @@ class ViewRefresh:
                 return self._incremented(found, record)
             fallback = found
         self._check_policy(fallback)
+        if fallback is not None and self._wants_difference(fallback):
+            return self._by_difference(record, optimiser, fallback)
         return self._in_full(record, optimiser, fallback)
 
     def _unfit(self, reads: QueryReads, record: RefreshRecord) -> Fallback | None:
@@ -107,17 +112,7 @@ class ViewRefresh:
             change = read_table_change(location, old, new, identity=before.identities.get(str(name)))
             frame = self.catalog.session.table(name.quoted)
             sources[name] = SourceVersions(location=location, change=change, frame=frame)
-        return stage_incremental(
-            ViewInputs(
-                query=self.frame,
-                sources=sources,
-                write=self.write,
-                version=self.step.version,
-                state=StateTable(write=self.state_write, version=self._state_version(before)),
-                optimiser=optimiser,
-                feeds=self.feeds,
-            )
-        )
+        return stage_incremental(self._inputs(sources, optimiser))
 
     def _state_version(self, before: RefreshRecord) -> int:
         """The version of the state table that belongs to the rows the view's table has; -1 if there is none."""
@@ -158,6 +153,36 @@ class ViewRefresh:
                 where=self.dataset.location,
                 hint=f"Recompute it once with --full-refresh {self.dataset.name}, or choose another refresh_policy.",
             )
+
+    def _wants_difference(self, fallback: Fallback) -> bool:
+        """Whether to write only the rows that differ though all are computed: for the sake of those who read them."""
+        known = fallback.code not in (ReasonCode.SCHEMA_CHANGED, ReasonCode.STATE_MISSING)
+        wanted = self.is_read or self.dataset.refresh_policy is RefreshPolicy.INCREMENTAL
+        return known and wanted and can_differ(self.frame)
+
+    def _by_difference(self, record: RefreshRecord, optimiser: SparkSession, fallback: Fallback) -> RefreshedView:
+        table = stage_difference(self._inputs({}, optimiser))
+        reason = Reason(fallback.code, f"{self.step.reason.text}; {fallback.text}")
+        return RefreshedView(
+            step=replace(self.step, mode=RefreshMode.DIFFERENCE, reason=reason),
+            record=replace(record, mode=RefreshMode.DIFFERENCE.value),
+            table=table,
+            rows_out=table.rows if table is not None else 0,
+            is_unchanged=table is None,
+            lacking=fallback.lacking,
+        )
+
+    def _inputs(self, sources: Mapping[TableName, SourceVersions], optimiser: SparkSession) -> ViewInputs:
+        assert self.step.record is not None
+        return ViewInputs(
+            query=self.frame,
+            sources=sources,
+            write=self.write,
+            version=self.step.version,
+            state=StateTable(write=self.state_write, version=self._state_version(self.step.record)),
+            optimiser=optimiser,
+            feeds=self.feeds,
+        )
 
     def _in_full(self, record: RefreshRecord, optimiser: SparkSession, fallback: Fallback | None) -> RefreshedView:
         step = replace(self.step, mode=RefreshMode.FULL)
