@@ -11,6 +11,7 @@
         QueryError                    Spark refused or failed the query
         SourceFileError               a source file cannot be loaded, or changed after it was loaded
         SchemaError                   the rows do not fit the table
+        ChangeError                   a change set contradicts itself, or cannot be compared with its table
       RunInProgress             4     another run holds the project
       RunInterrupted            130   the run was told to stop
 
@@ -192,6 +193,14 @@ class SchemaError(RefreshError):
     ) -> None:
         self.columns = columns
         super().__init__(message, where=where, hint=hint)
+
+
+class ChangeError(RefreshError):
+    """A change set cannot be applied as it is; carries the rule it breaks and the columns in question."""
+
+    def __init__(self, message: str, *, rule: str, columns: tuple[str, ...] = (), hint: str | None = None) -> None:
+        self.rule, self.columns = rule, columns
+        super().__init__(message, hint=hint)
 
 
 class RunInProgress(LakehouseError):

@@ -90,6 +90,16 @@ def isolated_session(spark: SparkSession, settings: Mapping[str, str]) -> SparkS
     return SparkSession(spark.sparkContext, own)
 
 
+def sibling_session(spark: SparkSession, settings: Mapping[str, str]) -> SparkSession:
+    """A session over the same catalog with settings and temporary views of its own: those of `spark`, then these."""
+    own = spark.newSession()
+    # newSession() starts from the context's settings; what this session was given at run time must come along.
+    given = {key: value for key, value in spark.conf.getAll.items() if spark.conf.isModifiable(key)}
+    for key, value in {**given, **settings}.items():
+        own.conf.set(key, value)
+    return own
+
+
 def stop_session() -> None:
     """End the Spark that `open_session` started: its process is gone afterwards, or writes its class archive and
     ends by itself. Does nothing to a Spark that was there before."""

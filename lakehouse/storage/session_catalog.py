@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.names import TableName
+from lakehouse.storage.session import sibling_session
 
 _RAW_SCHEMA_PREFIX = "lakehouse_raw_"
 
@@ -58,10 +59,7 @@ class SessionCatalog:
         are not shared."""
         if not settings:
             return self
-        session = self.session.newSession()
-        for key, value in {**_runtime_settings(self.session), **settings}.items():
-            session.conf.set(key, value)
-        sibling = SessionCatalog(session, self._default_schema)
+        sibling = SessionCatalog(sibling_session(self.session, settings), self._default_schema)
         sibling._pinned, sibling._raw, sibling._lock = self._pinned, self._raw, self._lock
         return sibling
 
@@ -86,8 +84,3 @@ class SessionCatalog:
         if schema not in self._schemas:
             self.session.sql(f"CREATE SCHEMA IF NOT EXISTS `{schema}`")
             self._schemas.add(schema)
-
-
-def _runtime_settings(session: SparkSession) -> dict[str, str]:
-    # newSession() starts from the context's settings; what this session was given at run time must come along.
-    return {key: value for key, value in session.conf.getAll.items() if session.conf.isModifiable(key)}

@@ -45,7 +45,8 @@ class TableWrite:
 
 
 class StagedWrite:
-    """Data files that no reader sees yet. `rows` is what the files hold, `bytes` their size."""
+    """Data files that no reader sees yet. `rows` is what the files hold, `bytes` their size; `read_version` is the
+    table's version they were written for, -1 if there is none, `read_epoch` the application's last epoch then."""
 
     def __init__(self, session: SparkSession, write: TableWrite, transaction: Any, actions: Any) -> None:
         self._session = session
@@ -54,6 +55,8 @@ class StagedWrite:
         self._actions = actions
         added = [json.loads(actions.apply(index).json()) for index in range(actions.size())]
         files = [action["add"] for action in added if "add" in action]
+        self.read_version = int(transaction.readVersion())
+        self.read_epoch = int(transaction.txnVersion(write.application))  # -1 if the application never committed
         self._files = [action[kind]["path"] for action in added for kind in ("add", "cdc") if kind in action]
         self.rows = sum(json.loads(file["stats"])["numRecords"] for file in files if file.get("stats"))
         self.bytes = sum(file["size"] for file in files)
@@ -121,6 +124,13 @@ def stage_write(frame: DataFrame, write: TableWrite) -> StagedWrite:
     )
     actions = command.write(transaction, jsession, clustering, False)
     return StagedWrite(session, write, transaction, actions)
+
+
+def stage_nothing(session: SparkSession, write: TableWrite) -> StagedWrite:
+    """A commit that changes no row of the existing table at `write.path`: it only carries identifier and metadata."""
+    jvm: Any = session._jvm
+    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(session._jsparkSession, write.path)
+    return StagedWrite(session, write, log.startTransaction(), _scala_seq(jvm, ()))
 
 
 def _options(write: TableWrite) -> dict[str, str]:

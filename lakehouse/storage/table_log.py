@@ -42,6 +42,40 @@ def newest_version(location: str) -> int:
         return -1
 
 
+def version_of_epoch(location: str, application: str, epoch: int) -> int | None:
+    """The version whose commit carries this transaction identifier; None where the log no longer has it.
+
+    Away from local filesystems the identifier is told by the record in the commit.
+    """
+    if "://" in location:
+        for commit in DeltaTable(location).history():
+            record = RefreshRecord.from_json(commit.get("userMetadata"))
+            if record is not None and record.epoch == epoch:
+                return int(commit["version"])
+        return None
+    log = Path(location) / "_delta_log"
+    for version in reversed(_local_versions(log)):
+        for action in _actions(log / f"{version:020d}.json"):
+            identifier = action.get("txn")
+            if identifier and identifier["appId"] == application and identifier["version"] == epoch:
+                return version
+    return None
+
+
+def rows_changed_between(location: str, after: int, until: int) -> bool:
+    """Whether a commit in (after, until] added or removed rows; True where the log no longer tells."""
+    if "://" in location:
+        commits = [commit for commit in DeltaTable(location).history() if after < commit["version"] <= until]
+        return len(commits) < until - after or any(commit.get("operation") not in _MAINTENANCE for commit in commits)
+    log = Path(location) / "_delta_log"
+    try:
+        return after > until or any(
+            _changes_rows(list(_actions(log / f"{version:020d}.json"))) for version in range(after + 1, until + 1)
+        )
+    except FileNotFoundError:
+        return True
+
+
 def _local_versions(log: Path) -> list[int]:
     try:
         names = os.listdir(log)
