@@ -13,7 +13,7 @@ _ACCOUNT = (-99_999, 999_999)  # balances, in cents
 _COST = (100, 100_000)  # what a supplier asks, in cents
 
 
-def _chance(key: str, seed: int, salt: int, bound: int) -> str:
+def _chance(key: str, seed: int, salt: int, bound: int | str) -> str:
     """An integer from 0 to `bound` - 1. Two steps of Lehmer's generator part neighbouring keys."""
     start = f"(({key}) * 7919 + {(seed * 1_299_709 + salt * 104_729) % 2_147_483_647})"
     return f"({start} % 2147483647 * 48271 % 2147483647 * 48271 % 2147483647 % {bound})"
@@ -118,13 +118,21 @@ def _new_lines(seed: int) -> str:
 
 
 def dimension_updates(table: str, key: str, seed: int) -> str:
-    """The rows of another table that change, as they are afterwards; every one differs from before."""
+    """The rows of another table that change, as they are afterwards; every one differs from before. A part takes the
+    description of another part, or the few parts that most queries pick would stay the same ones."""
     changed = {
         "customer": f"{_money(_other(_cents('c_acctbal'), 'c_custkey', seed, _ACCOUNT))} AS c_acctbal",
         "supplier": f"{_money(_other(_cents('s_acctbal'), 's_suppkey', seed, _ACCOUNT))} AS s_acctbal",
-        "part": "CAST(p_size % 50 + 1 AS INTEGER) AS p_size",
+        "part": ", ".join(
+            ["CAST(part.p_size % 50 + 1 AS INTEGER) AS p_size"]
+            + [f"other.{column} AS {column}" for column in ("p_name", "p_mfgr", "p_brand", "p_type", "p_container")]
+        ),
         "partsupp": f"""
             CAST({_other("ps_availqty", "ps_partkey + ps_suppkey", seed, (1, 9999))} AS INTEGER) AS ps_availqty,
             {_money(_other(_cents("ps_supplycost"), "ps_partkey * 10 + ps_suppkey", seed, _COST))} AS ps_supplycost""",
     }
-    return f"SELECT {table}.* REPLACE ({changed[table]}) FROM {table} JOIN chosen ON k = {key} ORDER BY ALL"
+    number = _chance("part.p_partkey", seed, 10, "(SELECT count(*) FROM part)")
+    other = f"JOIN part AS other ON other.p_partkey = 1 + {number}" if table == "part" else ""
+    return f"""
+        SELECT {table}.* REPLACE ({changed[table]})
+        FROM {table} JOIN chosen ON k = {table}.{key} {other} ORDER BY ALL"""
