@@ -4,8 +4,8 @@ commit of the rows that differ. Where that cannot be, a `Fallback` says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -14,6 +14,7 @@ from lakehouse.analysis.plan_binding import PlanBinder
 from lakehouse.errors import ChangeFeedError
 from lakehouse.names import TableName
 from lakehouse.plan.algebra import NodeKind, PlanNode
+from lakehouse.plan.cost import Prediction, predict
 from lakehouse.plan.maintenance import Maintenance, Refusal, Strategy, derive_maintenance, is_without_equality
 from lakehouse.plan.refresh_plan import ReasonCode, RefreshMode
 from lakehouse.plan.table_change import TableChange
@@ -56,6 +57,8 @@ class ViewInputs:
     state: StateTable
     optimiser: SparkSession
     feeds: FeedCache
+    ratios: Mapping[str, float] = field(default_factory=dict)
+    by_cost: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Fallback:
     code: ReasonCode
     text: str
     lacking: tuple[str, ...] = ()
+    prediction: Prediction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ class StagedIncrement:
     table: StagedChange | StagedWrite | None
     state: StagedChange | StagedWrite | None = None
     lacking: tuple[str, ...] = ()
-    done: Callable[[], None] = field(default=lambda: None)
+    prediction: Prediction | None = None
 
 
 def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
@@ -93,9 +97,17 @@ def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
     )
     if isinstance(maintenance, Refusal) and not may_append:
         return Fallback(ReasonCode.NOT_MAINTAINABLE, maintenance.text)
+    prediction = None
+    if isinstance(maintenance, Maintenance):
+        changes = {name: source.change for name, source in inputs.sources.items()}
+        mode = RefreshMode.APPEND if may_append else mode_of(maintenance)
+        prediction = predict(maintenance, changes, inputs.ratios, mode.value)
+        if inputs.by_cost and not prediction.by_change_pays and not may_append:
+            return Fallback(ReasonCode.COST, str(prediction), prediction=prediction)
     needs_state = isinstance(maintenance, Maintenance) and maintenance.strategy is Strategy.STATE
     if needs_state and not inputs.state.is_current and not may_append:
-        return Fallback(ReasonCode.STATE_MISSING, "the sums and counts kept beside it are missing or of other versions")
+        text = "the sums and counts kept beside it are missing or of other versions"
+        return Fallback(ReasonCode.STATE_MISSING, text, prediction=prediction)
     try:
         sources, rows_in, inserts_only = _sources(inputs)
     except ChangeFeedError as error:
@@ -103,9 +115,11 @@ def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
     evaluator = Evaluator(PlanBinder(inputs.query.sparkSession, algebra.operators), sources)
     try:
         if inserts_only and _is_monotone(algebra.root):
-            return _appended(inputs, algebra, evaluator, rows_in)
-        assert isinstance(maintenance, Maintenance), "an append-only change only inserts"
-        return _maintained(inputs, algebra, maintenance, evaluator, rows_in)
+            found = _appended(inputs, algebra, evaluator, rows_in)
+        else:
+            assert isinstance(maintenance, Maintenance), "an append-only change only inserts"
+            found = _maintained(inputs, algebra, maintenance, evaluator, rows_in)
+        return replace(found, prediction=prediction)
     finally:
         evaluator.close()
 
@@ -222,7 +236,6 @@ def _maintained(
     lacking = tuple(refusal.text for refusal in maintenance.lacking)
     state = None
     if maintenance.strategy is Strategy.STATE:
-        mode = RefreshMode.AGGREGATE
         changed = state_change(evaluator, maintenance, inputs.state, inputs.query.sparkSession)
         if changed is None:
             change = None
@@ -234,12 +247,17 @@ def _maintained(
         state_rows = None if changed is None else ChangeRows(rows=changed.rows, key=changed.key)
         state = stage_change(inputs.query.sparkSession, inputs.state.write, state_rows) if state_rows else None
     else:
-        mode = RefreshMode.KEYS
         by = classes_change if maintenance.strategy is Strategy.CLASSES else signed_change
         change = by(evaluator, maintenance, algebra.columns, _stored(inputs))
     text = f"{rows_in} rows changed in what it reads"
     table = _staged(inputs, evaluator, change)
+    mode = mode_of(maintenance)
     return StagedIncrement(mode=mode, text=text, rows_in=rows_in, table=table, state=state, lacking=lacking)
+
+
+def mode_of(maintenance: Maintenance) -> RefreshMode:
+    """What a refresh by this way of maintaining a view is called."""
+    return RefreshMode.AGGREGATE if maintenance.strategy is Strategy.STATE else RefreshMode.KEYS
 
 
 def _staged(inputs: ViewInputs, evaluator: Evaluator, change: ViewChange | None) -> StagedChange | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from lakehouse.analysis.reads import QueryReads, Variation, query_reads
 from lakehouse.definition.dataset import MaterializedView, PythonQuery, RefreshPolicy
 from lakehouse.errors import RefreshError
 from lakehouse.names import TableName
+from lakehouse.plan.cost import Prediction, learned
 from lakehouse.plan.records import RefreshRecord
 from lakehouse.plan.refresh_plan import Reason, ReasonCode, RefreshMode, RefreshStep
 from lakehouse.refresh.incremental import (
@@ -77,16 +79,27 @@ class ViewRefresh:
         plan = plan_digest(self.frame) if isinstance(self.dataset.query, PythonQuery) else None
         record = replace(self.record, volatile=reads.volatile, undeclared=tuple(map(str, reads.undeclared)), plan=plan)
         optimiser = optimising_session(self.catalog.session)
+        started = time.monotonic()
         fallback: Fallback | None = None
         if self.step.mode is RefreshMode.INCREMENTAL:
             found = self._unfit(reads, record) or self._by_change(optimiser)
             if isinstance(found, StagedIncrement):
-                return self._incremented(found, record)
+                return self._learned(self._incremented(found, record), found.prediction, started)
             fallback = found
         self._check_policy(fallback)
         if fallback is not None and self._wants_difference(fallback):
             return self._by_difference(record, optimiser, fallback)
-        return self._in_full(record, optimiser, fallback)
+        refreshed = self._in_full(record, optimiser, fallback)
+        return self._learned(refreshed, fallback.prediction if fallback is not None else None, started)
+
+    def _learned(self, refreshed: RefreshedView, prediction: Prediction | None, started: float) -> RefreshedView:
+        """The refresh with what it took in its record, for the next one to choose by."""
+        ratios = dict(self.step.record.ratios) if self.step.record is not None else {}
+        if prediction is not None:
+            mode = refreshed.step.mode
+            predicted = prediction.bare_full if mode is RefreshMode.FULL else prediction.bare_by_change
+            ratios = learned(ratios, mode.value, predicted, time.monotonic() - started)
+        return replace(refreshed, record=replace(refreshed.record, ratios=ratios))
 
     def _unfit(self, reads: QueryReads, record: RefreshRecord) -> Fallback | None:
         """What makes a query's rows depend on more than the rows it reads."""
@@ -156,7 +169,7 @@ class ViewRefresh:
 
     def _wants_difference(self, fallback: Fallback) -> bool:
         """Whether to write only the rows that differ though all are computed: for the sake of those who read them."""
-        known = fallback.code not in (ReasonCode.SCHEMA_CHANGED, ReasonCode.STATE_MISSING)
+        known = fallback.code not in (ReasonCode.SCHEMA_CHANGED, ReasonCode.STATE_MISSING, ReasonCode.COST)
         wanted = self.is_read or self.dataset.refresh_policy is RefreshPolicy.INCREMENTAL
         return known and wanted and can_differ(self.frame)
 
@@ -182,6 +195,8 @@ class ViewRefresh:
             state=StateTable(write=self.state_write, version=self._state_version(self.step.record)),
             optimiser=optimiser,
             feeds=self.feeds,
+            ratios=self.step.record.ratios,
+            by_cost=self.dataset.refresh_policy is RefreshPolicy.AUTO,
         )
 
     def _in_full(self, record: RefreshRecord, optimiser: SparkSession, fallback: Fallback | None) -> RefreshedView:
