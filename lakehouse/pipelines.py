@@ -54,28 +54,49 @@ Decorator = Callable[[Function], Function]
 
 
 def table(
-    query_function: Any = None, *, tags: Sequence[str] = (), primary_key: Sequence[str] = (), **arguments: Any
+    query_function: Any = None,
+    *,
+    tags: Sequence[str] = (),
+    primary_key: Sequence[str] = (),
+    refresh_policy: str = "auto",
+    **arguments: Any,
 ) -> Any:
     """As `pyspark.pipelines.table`, for a function that returns a batch frame: the same as `materialized_view`.
 
-    `tags` are words to select by, `primary_key` the columns that identify a row. Returns the function.
+    `tags` are words to select by, `primary_key` the columns that identify a row. `refresh_policy` says how it may be
+    refreshed when what it reads changed: auto, incremental, incremental_strict, full. Returns the function.
     """
-    return _registering(_spark.table, query_function, tags, primary_key, arguments)
+    return _registering(
+        _spark.table, query_function, arguments, tags=tags, primary_key=primary_key, refresh_policy=refresh_policy
+    )
 
 
 def materialized_view(
-    query_function: Any = None, *, tags: Sequence[str] = (), primary_key: Sequence[str] = (), **arguments: Any
+    query_function: Any = None,
+    *,
+    tags: Sequence[str] = (),
+    primary_key: Sequence[str] = (),
+    refresh_policy: str = "auto",
+    **arguments: Any,
 ) -> Any:
     """As `pyspark.pipelines.materialized_view`: a stored dataset whose rows are what the function returns.
 
-    `tags` are words to select by, `primary_key` the columns that identify a row. Returns the function.
+    `tags` are words to select by, `primary_key` the columns that identify a row. `refresh_policy` says how it may be
+    refreshed when what it reads changed: auto, incremental, incremental_strict, full. Returns the function.
     """
-    return _registering(_spark.materialized_view, query_function, tags, primary_key, arguments)
+    return _registering(
+        _spark.materialized_view,
+        query_function,
+        arguments,
+        tags=tags,
+        primary_key=primary_key,
+        refresh_policy=refresh_policy,
+    )
 
 
 def temporary_view(query_function: Any = None, *, tags: Sequence[str] = (), **arguments: Any) -> Any:
     """As `pyspark.pipelines.temporary_view`: a named query for other queries. Returns the function."""
-    return _registering(_spark.temporary_view, query_function, tags, (), arguments)
+    return _registering(_spark.temporary_view, query_function, arguments, tags=tags)
 
 
 def streaming_table(name: str, *, files: str | None = None, **settings: Any) -> None:
@@ -142,14 +163,16 @@ def expect_all_or_fail(expectations: Mapping[str, Any]) -> Decorator[Any]:
 def _registering(
     decorator: Callable[..., Any],
     function: Any,
-    tags: Sequence[str],
-    primary_key: Sequence[str],
     arguments: dict[str, Any],
+    *,
+    tags: Sequence[str] = (),
+    primary_key: Sequence[str] = (),
+    refresh_policy: str = "auto",
 ) -> Any:
     def register(decorated: Any) -> Any:
         decorator(**arguments)(decorated)
-        if tags or primary_key:
-            _registry().annotate_last(tags=tags, primary_key=primary_key)
+        if tags or primary_key or refresh_policy != "auto":
+            _registry().annotate_last(tags=tags, primary_key=primary_key, refresh_policy=refresh_policy)
         return decorated
 
     return register if function is None else register(function)

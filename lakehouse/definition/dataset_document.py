@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -61,7 +61,7 @@ class MaterializedViewModel(StoredModel):
     materialized_view: str
     query: str
     spark_conf: Texts = Field(default_factory=dict)
-    refresh_policy: RefreshPolicy = RefreshPolicy.AUTO
+    refresh_policy: Annotated[RefreshPolicy, Field(strict=False)] = RefreshPolicy.AUTO  # by its word
 
 
 class TemporaryViewModel(DatasetModel):

@@ -15,7 +15,7 @@ from pyspark.pipelines.output import Output, Sink, StreamingTable, Table, Tempor
 
 from lakehouse.definition.code_identity import code_identity
 from lakehouse.definition.columns import distinct, parse_ddl
-from lakehouse.definition.dataset import Column, Dataset, Layout, MaterializedView, PythonQuery
+from lakehouse.definition.dataset import Column, Dataset, Layout, MaterializedView, PythonQuery, RefreshPolicy
 from lakehouse.definition.dataset import TemporaryView as TemporaryViewDataset
 from lakehouse.definition.dataset_document import check_layout, read_dataset
 from lakehouse.definition.declared_name import table_name, view_name
@@ -24,6 +24,7 @@ from lakehouse.definition.expectation import Expectation
 from lakehouse.definition.expectation_reading import read_expectation
 from lakehouse.definition.project import ProjectSpec
 from lakehouse.definition.recorded_expectation import recorded_expectations
+from lakehouse.definition.refresh_policy import read_refresh_policy
 from lakehouse.definition.strict_model import text_of
 from lakehouse.definition.user_frame import calling_line, location_in
 from lakehouse.errors import DefinitionError, DefinitionErrors, DuplicateName, InvalidValue, SourceLocation
@@ -40,6 +41,7 @@ class _Registered:
     flow: Flow | None = None
     tags: tuple[str, ...] = ()
     primary_key: tuple[str, ...] = ()
+    refresh_policy: Any = RefreshPolicy.AUTO.value
 
 
 class ProjectRegistry(GraphElementRegistry):
@@ -92,8 +94,9 @@ class ProjectRegistry(GraphElementRegistry):
         where = self._where()
         self._declared.append(read_dataset(Document(value=value, file=where.file, line=where.line), self._spec))
 
-    def annotate_last(self, *, tags: Sequence[str], primary_key: Sequence[str]) -> None:
+    def annotate_last(self, *, tags: Sequence[str], primary_key: Sequence[str], refresh_policy: Any) -> None:
         """Adds what pyspark's decorators do not take to the dataset registered last."""
+        self._registered[-1].refresh_policy = refresh_policy  # looked at with the rest, so that problems show at once
         self._registered[-1].tags = (tags,) if isinstance(tags, str) else tuple(tags)
         self._registered[-1].primary_key = (primary_key,) if isinstance(primary_key, str) else tuple(primary_key)
 
@@ -152,6 +155,7 @@ class ProjectRegistry(GraphElementRegistry):
             layout=self._layout(output, registered),
             expectations=expectations,
             spark_conf=spark_conf,
+            refresh_policy=read_refresh_policy(registered.refresh_policy, of=f"'{output.name}'", where=where),
         )
 
     def _layout(self, output: Table, registered: _Registered) -> Layout:

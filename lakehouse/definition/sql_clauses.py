@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lakehouse.definition.columns import distinct, parse_column, split_at_commas
-from lakehouse.definition.dataset import Column, Layout
+from lakehouse.definition.dataset import Column, Layout, RefreshPolicy
 from lakehouse.definition.expectation import Expectation, OnViolation
+from lakehouse.definition.refresh_policy import POLICIES
 from lakehouse.definition.sql_cursor import Cursor
 from lakehouse.definition.sql_text import Token, string_value, unquoted
-from lakehouse.errors import DuplicateName, InvalidValue, nearest
+from lakehouse.errors import DuplicateName, InvalidValue, SourceLocation, nearest
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class Clauses:
     partition_by: tuple[str, ...] = ()
     cluster_by: tuple[str, ...] = ()
     properties: dict[str, str] = field(default_factory=dict)
+    refresh_policy: RefreshPolicy | None = None
+    policy_where: SourceLocation | None = None
 
     def layout(self) -> Layout:
         """The layout they describe."""
@@ -95,6 +98,27 @@ def _cluster(cursor: Cursor, clauses: Clauses) -> None:
     clauses.cluster_by = () if cursor.accept("NONE") else _names(cursor, "CLUSTER BY")
 
 
+def _refresh(cursor: Cursor, clauses: Clauses) -> None:
+    clauses.policy_where = cursor.where(cursor.tokens[cursor.position - 1])
+    cursor.expect("POLICY")
+    token = cursor.take()
+    word = token.text.lower()
+    if word == "incremental" and cursor.accept("STRICT"):
+        word = "incremental_strict"
+    if word not in POLICIES:
+        near = nearest(word, POLICIES)
+        raise InvalidValue(
+            f"'{token.text}' is no refresh policy; expected one of {', '.join(map(_as_sql, POLICIES))}.",
+            where=cursor.where(token),
+            hint=f"Did you mean {_as_sql(near)}?" if near else None,
+        )
+    clauses.refresh_policy = RefreshPolicy(word)
+
+
+def _as_sql(policy: str) -> str:
+    return policy.replace("_", " ").upper()
+
+
 def _location(cursor: Cursor, clauses: Clauses) -> None:
     raise InvalidValue(
         "a table of the project lives in its warehouse, so LOCATION is not supported.",
@@ -110,6 +134,7 @@ _CLAUSES: dict[str, Callable[[Cursor, Clauses], None]] = {
     "CLUSTER": _cluster,
     "USING": _using,
     "LOCATION": _location,
+    "REFRESH": _refresh,
 }
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lakehouse.definition.dataset import Dataset, Flow, MaterializedView, StreamingTable, TemporaryView
+from lakehouse.definition.dataset import (
+    Dataset,
+    Flow,
+    MaterializedView,
+    RefreshPolicy,
+    StreamingTable,
+    TemporaryView,
+)
 from lakehouse.definition.declared_name import table_name, view_name
 from lakehouse.definition.document import Declarations
 from lakehouse.definition.project import ProjectSpec
@@ -59,6 +66,10 @@ def _read_statement(cursor: Cursor, spec: ProjectSpec, notices: list[str]) -> Da
     if private:
         notices.append(f"{where}: PRIVATE says nothing here; access rules decide who reads '{name}'.")
     clauses = read_clauses(cursor)
+    if clauses.refresh_policy is not None and kind is not MaterializedView:
+        raise InvalidValue(
+            f"only a materialized view has a refresh policy, and '{name}' is none.", where=clauses.policy_where
+        )
     if kind is StreamingTable:
         return _streaming_table(cursor, clauses, name, where)
     if cursor.at_end:
@@ -75,6 +86,7 @@ def _read_statement(cursor: Cursor, spec: ProjectSpec, notices: list[str]) -> Da
             query=query,
             layout=clauses.layout(),
             expectations=expectations,
+            refresh_policy=clauses.refresh_policy or RefreshPolicy.AUTO,
         )
     if clauses.properties or clauses.partition_by or clauses.cluster_by or clauses.columns:
         raise InvalidValue(

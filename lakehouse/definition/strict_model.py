@@ -84,7 +84,7 @@ def _problem(
         return InvalidValue(f"{inside} needs the key '{key}'.", where=where)
     shown = repr(complaint["input"]) if isinstance(complaint["input"], str | int | float | None) else "not that"
     hint = None
-    if kind == "literal_error":
+    if kind in ("literal_error", "enum"):
         choices = [choice.strip("'") for choice in str(limits["expected"]).replace(" or ", ", ").split(", ")]
         expected = f"expected one of {', '.join(choices)}" if len(choices) > 1 else f"expected {choices[0]}"
         near = nearest(str(complaint["input"]), choices)

@@ -126,9 +126,10 @@ def print_views(cells: Sequence[Cell]) -> dict[str, int]:
                 [cell.auto_figures["rows_out"] for cell in same],
             )
         )
+        times = f"{full / auto:.1f}x" if auto else "-"  # a skipped step takes no time
         mark = "  wrong" if any(cell.is_wrong for cell in same) else ""
         print(
-            f"{key[0]:<30} {key[1]:>8g} {modes:<11} {auto:>8.3f} {full:>8.3f} {full / max(auto, 1e-6):>5.1f}x "
+            f"{key[0]:<30} {key[1]:>8g} {modes:<11} {auto:>8.3f} {full:>8.3f} {times:>6} "
             f"{changed:>12,.0f} {rows_in:>11,.0f} {rows_out:>12,.0f}{mark}"
         )
     timed_both = [cell for cell in cells if cell.mode not in ("full", "skip")]

@@ -56,9 +56,9 @@ class Cell:
     full_figures: Mapping[str, float]
 
     @property
-    def ratio(self) -> float:
-        """How many times as fast as a full refresh."""
-        return self.full_seconds / self.auto_seconds
+    def ratio(self) -> float | None:
+        """How many times as fast as a full refresh; None for a skipped step, which takes no time."""
+        return self.full_seconds / self.auto_seconds if self.auto_seconds else None
 
     @property
     def is_wrong(self) -> bool:
