@@ -125,7 +125,7 @@ class _Part:
         for key in {key for file in files for key, _ in file.partition}:
             found.setdefault(key.lower(), (_partition_value(self.location, key), StructField(key, StringType())))
         self.wanted = [
-            (wanted, *found.pop(wanted.name.lower(), (F.lit(None), StructField(wanted.name, wanted.dataType))))
+            (wanted, *(found.pop(wanted.name.lower(), None) or (F.lit(None).cast(wanted.dataType), wanted)))
             for wanted in target.columns.fields
         ]
         self.left_over = list(found.values())
@@ -195,6 +195,8 @@ def _rescued(part: _Part, marks: RecordMarks) -> list[Column]:
 
 
 def _converted(value: Column, found: StructField, wanted: StructField) -> Column:
+    if found.dataType == wanted.dataType:
+        return value
     converted = convert(value, found.dataType, wanted.dataType)
     assert converted is not None, "files whose columns can never fit were set aside"
     return converted.cast(wanted.dataType)

@@ -183,6 +183,8 @@ def _fitted(frame: DataFrame, known: StructType, source: FileSource, is_new: boo
             where=source.location,
             hint="Leave them out, or set 'schema_evolution' to add_columns, rescue or ignore.",
         )
+    if not target.rescued and _is_fitted(frame, schema, target.columns):
+        return frame
     found = {field.name.lower(): field for field in schema.fields}
     columns = []
     for field in target.columns.fields:
@@ -195,6 +197,14 @@ def _fitted(frame: DataFrame, known: StructType, source: FileSource, is_new: boo
         left_over = F.nullif(F.to_json(F.struct(*(quoted(name) for name in target.unknown.names))), F.lit("{}"))
         values[RESCUED] = _joined_objects(values[RESCUED], left_over)
     return frame.select(*columns, *(value.alias(name) for name, value in values.items()))
+
+
+def _is_fitted(frame: DataFrame, schema: StructType, wanted: StructType) -> bool:
+    """Whether the frame has the wanted columns first, in their order and types."""
+    types = [(field.name, field.dataType) for field in schema.fields]
+    return types == [(field.name, field.dataType) for field in wanted.fields] and (
+        frame.columns[: len(types)] == wanted.names
+    )
 
 
 def _strictly(value: Column, have: StructField, wanted: StructField, source: FileSource) -> Column:
