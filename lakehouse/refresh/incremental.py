@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -26,8 +27,10 @@ from lakehouse.refresh.view_change import ViewChange, classes_change, difference
 from lakehouse.storage.change_commit import StagedChange, stage_change
 from lakehouse.storage.change_feed import FeedCache
 from lakehouse.storage.change_rows import ChangeRows
+from lakehouse.storage.keyed_rows import rows_of_keys, table_schema
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, stage_write
 
+_FEW_ROWS = 10_000
 _SMALL_TABLE = 16 << 20  # bytes: reading less costs less than choosing rows from it
 _MONOTONE = frozenset(
     {NodeKind.SOURCE, NodeKind.CONSTANT, NodeKind.MAP, NodeKind.FILTER, NodeKind.INNER_JOIN, NodeKind.UNION}
@@ -156,7 +159,9 @@ def full_with_state(query: DataFrame, optimiser: SparkSession) -> tuple[DataFram
     session = query.sparkSession
     binder = PlanBinder(session, algebra.operators)
     sources = {
-        node.dataset: SourceRows(new=session.table(node.dataset.quoted), old=session.table(node.dataset.quoted))
+        node.dataset: SourceRows(
+            new=partial(session.table, node.dataset.quoted), old=partial(session.table, node.dataset.quoted)
+        )
         for node in algebra.root.walk()
         if node.dataset is not None
     }
@@ -173,11 +178,15 @@ def _obstacle(inputs: ViewInputs) -> Fallback | None:
         if source.change.obstacle is not None:
             text = f"what changed in {name} is not known: {source.change.obstacle_text}"
             return Fallback(ReasonCode.FEED_UNAVAILABLE, text)
-    stored = _stored(inputs).schema
+    stored = table_schema(inputs.write.path, inputs.version) or _stored(inputs).schema
     wanted = inputs.query.schema
     if [(f.name, f.dataType) for f in stored] != [(f.name, f.dataType) for f in wanted]:
         return Fallback(ReasonCode.SCHEMA_CHANGED, "the columns that its query returns changed")
     return None
+
+
+def _rows_of_keys(inputs: ViewInputs, keys: DataFrame) -> DataFrame:
+    return rows_of_keys(inputs.query.sparkSession, inputs.write.path, inputs.version, keys)
 
 
 def _stored(inputs: ViewInputs) -> DataFrame:
@@ -198,12 +207,22 @@ def _sources(inputs: ViewInputs) -> tuple[dict[TableName, SourceRows], int, bool
             total += feed.rows
             inserts_only = inserts_only and feed.inserts_only
             change = feed.frame if feed.rows else None
-        old = source.frame
-        if change is not None:
-            reader = session.read.format("delta").option("versionAsOf", source.change.from_version)
-            old = reader.load(source.location)
-        rows[name] = SourceRows(new=source.frame, old=old, change=change, is_small=is_small)
+        rows[name] = SourceRows(
+            new=partial(_table_rows, session, source, source.change.to_version),
+            old=partial(_table_rows, session, source, source.change.from_version),
+            change=change,
+            is_small=is_small,
+        )
     return rows, total, inserts_only
+
+
+def _table_rows(session: SparkSession, source: SourceVersions, version: int) -> DataFrame:
+    known = source.change.table_rows
+    if known is not None and known <= _FEW_ROWS and source.change.table_bytes <= _SMALL_TABLE:
+        return rows_of_keys(session, source.location, version, None)
+    if version == source.change.to_version:
+        return source.frame
+    return session.read.format("delta").option("versionAsOf", version).load(source.location)
 
 
 def _is_monotone(root: PlanNode) -> bool:
@@ -248,7 +267,7 @@ def _maintained(
         state = stage_change(inputs.query.sparkSession, inputs.state.write, state_rows) if state_rows else None
     else:
         by = classes_change if maintenance.strategy is Strategy.CLASSES else signed_change
-        change = by(evaluator, maintenance, algebra.columns, _stored(inputs))
+        change = by(evaluator, maintenance, algebra.columns, partial(_rows_of_keys, inputs))
     text = f"{rows_in} rows changed in what it reads"
     table = _staged(inputs, evaluator, change)
     mode = mode_of(maintenance)
