@@ -14,6 +14,7 @@ from lakehouse.cli.stopping import StopRequest
 from lakehouse.run.outcome import RunEvent
 from lakehouse.run.pipeline import run_pipeline
 from lakehouse.run.request import RunRequest
+from lakehouse.run.verification import RowSample
 
 
 class RunView(Protocol):
@@ -68,7 +69,19 @@ def run_request(arguments: argparse.Namespace) -> RunRequest:
         full_refresh_all=arguments.full_refresh_all,
         select=tuple(arguments.select),
         exclude=tuple(arguments.exclude),
+        verify=getattr(arguments, "verify", None) and row_sample(arguments.verify),
     )
+
+
+def row_sample(text: str) -> RowSample:
+    """How much --verify asks for: `all`, about so many rows a view, or `sample` for the default.
+
+    >>> row_sample("all").rows, row_sample("500").rows
+    (None, 500)
+    """
+    if text == "sample":
+        return RowSample()
+    return RowSample(None if text == "all" else int(text))
 
 
 def run_view(screen: Screen, root: Path) -> RunView:

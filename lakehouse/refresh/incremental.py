@@ -12,8 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 from lakehouse.analysis.algebra import Algebra, read_algebra
 from lakehouse.analysis.plan_binding import PlanBinder
 from lakehouse.names import TableName
-from lakehouse.plan.algebra import NodeKind, PlanNode
-from lakehouse.plan.maintenance import Maintenance, Refusal, Strategy, derive_maintenance
+from lakehouse.plan.explanation import mode_of
+from lakehouse.plan.maintenance import Maintenance, Refusal, Strategy, derive_maintenance, not_monotone
 from lakehouse.plan.refresh_plan import ReasonCode, RefreshMode
 from lakehouse.plan.table_change import TableChange
 from lakehouse.refresh.aggregate_state import AggregateState
@@ -26,9 +26,6 @@ from lakehouse.storage.change_rows import ChangeRows
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, stage_write
 
 _SMALL_TABLE = 16 << 20  # bytes: reading less costs less than choosing rows from it
-_MONOTONE = frozenset(
-    {NodeKind.SOURCE, NodeKind.CONSTANT, NodeKind.MAP, NodeKind.FILTER, NodeKind.INNER_JOIN, NodeKind.UNION}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +90,7 @@ def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
     sources, rows_in, inserts_only = _sources(inputs)
     evaluator = Evaluator(PlanBinder(inputs.query.sparkSession, algebra.operators), sources)
     try:
-        if inserts_only and _is_monotone(algebra.root):
+        if inserts_only and not_monotone(algebra.root) is None:
             return _appended(inputs, algebra, evaluator, rows_in)
         return _maintained(inputs, algebra, maintenance, evaluator, rows_in)
     finally:
@@ -160,11 +157,6 @@ def _sources(inputs: ViewInputs) -> tuple[dict[TableName, SourceRows], int, bool
     return rows, total, inserts_only
 
 
-def _is_monotone(root: PlanNode) -> bool:
-    """Whether rows that come can only make rows come."""
-    return all(node.kind in _MONOTONE for node in root.walk())
-
-
 def _appended(inputs: ViewInputs, algebra: Algebra, evaluator: Evaluator, rows_in: int) -> StagedIncrement:
     change = evaluator.delta(algebra.root)
     table = None
@@ -188,9 +180,9 @@ def _maintained(
     inputs: ViewInputs, algebra: Algebra, maintenance: Maintenance, evaluator: Evaluator, rows_in: int
 ) -> StagedIncrement:
     lacking = tuple(refusal.text for refusal in maintenance.lacking)
+    mode = mode_of(maintenance.strategy)
     state = None
     if maintenance.strategy is Strategy.STATE:
-        mode = RefreshMode.AGGREGATE
         changed = state_change(evaluator, maintenance, inputs.state, inputs.query.sparkSession)
         if changed is None:
             change = None
@@ -202,7 +194,6 @@ def _maintained(
         state_rows = None if changed is None else ChangeRows(rows=changed.rows, key=changed.key)
         state = stage_change(inputs.query.sparkSession, inputs.state.write, state_rows) if state_rows else None
     else:
-        mode = RefreshMode.KEYS
         by = classes_change if maintenance.strategy is Strategy.CLASSES else signed_change
         change = by(evaluator, maintenance, algebra.columns, _stored(inputs))
     text = f"{rows_in} rows changed in what it reads"

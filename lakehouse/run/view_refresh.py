@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.analysis.algebra import optimising_session
 from lakehouse.analysis.plan_digest import plan_digest
-from lakehouse.analysis.reads import QueryReads, Variation, query_reads
+from lakehouse.analysis.reads import QueryReads, query_reads
 from lakehouse.definition.dataset import MaterializedView, PythonQuery, RefreshPolicy
 from lakehouse.errors import RefreshError
 from lakehouse.names import TableName
@@ -25,6 +25,7 @@ from lakehouse.refresh.incremental import (
 )
 from lakehouse.refresh.materialize import stage_query
 from lakehouse.refresh.state_refresh import StateTable
+from lakehouse.run.view_state import state_version
 from lakehouse.storage.change_commit import StagedChange
 from lakehouse.storage.change_feed import FeedCache
 from lakehouse.storage.session_catalog import SessionCatalog
@@ -32,8 +33,6 @@ from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, s
 from lakehouse.storage.table_changes import read_table_change
 from lakehouse.storage.table_layout import align_layout
 from lakehouse.storage.table_log import read_table_facts
-
-_LISTS = frozenset({"collect_list", "collect_set", "listagg", "array_agg"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +84,8 @@ class ViewRefresh:
 
     def _unfit(self, reads: QueryReads, record: RefreshRecord) -> Fallback | None:
         """What makes a query's rows depend on more than the rows it reads."""
-        for item in reads.nondeterminism:
-            if item.variation is not Variation.ORDER or item.expression not in _LISTS:
-                return Fallback(ReasonCode.NOT_DETERMINISTIC, f"{item.expression} may give other values each time")
+        for expression in reads.unstable:
+            return Fallback(ReasonCode.NOT_DETERMINISTIC, f"{expression} may give other values each time")
         assert self.step.record is not None
         if isinstance(self.dataset.query, PythonQuery) and (
             record.plan is None or record.plan != self.step.record.plan
@@ -113,23 +111,11 @@ class ViewRefresh:
                 sources=sources,
                 write=self.write,
                 version=self.step.version,
-                state=StateTable(write=self.state_write, version=self._state_version(before)),
+                state=StateTable(write=self.state_write, version=state_version(self.state_write.path, before)),
                 optimiser=optimiser,
                 feeds=self.feeds,
             )
         )
-
-    def _state_version(self, before: RefreshRecord) -> int:
-        """The version of the state table that belongs to the rows the view's table has; -1 if there is none."""
-        facts = read_table_facts(self.state_write.path)
-        belongs = (
-            facts.record is not None
-            and not facts.foreign_change
-            and dict(facts.record.reads) == dict(before.reads)
-            and facts.record.fingerprint == before.fingerprint
-            and dict(facts.record.views) == dict(before.views)
-        )
-        return facts.record_version if belongs else -1
 
     def _state_epoch(self) -> int:
         record = read_table_facts(self.state_write.path).record
