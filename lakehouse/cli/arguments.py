@@ -134,7 +134,7 @@ def _running(parser: ArgumentParser, commands: Any) -> None:
         metavar="all|N",
         type=all_or_positive,
         nargs="?",
-        const="sample",
+        const="10000",
         help="compute every refreshed view once more in full and compare all rows, or about N (default: 10000)",
     )
 

@@ -74,13 +74,11 @@ def run_request(arguments: argparse.Namespace) -> RunRequest:
 
 
 def row_sample(text: str) -> RowSample:
-    """How much --verify asks for: `all`, about so many rows a view, or `sample` for the default.
+    """How much --verify asks for: `all`, or about so many rows a view.
 
     >>> row_sample("all").rows, row_sample("500").rows
     (None, 500)
     """
-    if text == "sample":
-        return RowSample()
     return RowSample(None if text == "all" else int(text))
 
 

@@ -91,7 +91,7 @@ def _union() -> PlanNode:
 def _grouped(*calls: AggregateCall, child: PlanNode | None = None, is_exact: bool = True) -> PlanNode:
     """Rows by `k`, with one value that the calls make of `v`."""
     below = child or _source(0)
-    output = (Attribute(_KEY, "k", "bigint"), Attribute(99, "x", "bigint")) if calls else _COLUMNS[:1]
+    output = (_COLUMNS[0], _TOTAL) if calls else _COLUMNS[:1]
     return PlanNode(
         id=below.id + 1000, kind=NodeKind.AGGREGATE, name="Aggregate", output=output, children=(below,),
         origins=({_KEY: _KEY},), uses={_KEY: frozenset({_KEY}), 99: frozenset({_VALUE})}, keys=(_KEY,), calls=calls,
@@ -109,17 +109,19 @@ def _filtered_aggregate(*, is_exact: bool) -> PlanNode:
     return replace(_grouped(_call("Count"), child=inner), uses={_KEY: frozenset({_KEY}), 99: frozenset({99})})
 
 
+_TOTAL = Attribute(99, "x", "bigint")
 _SUMS = (_call("Sum"), _call("Count"), _call("Max"))
 _EXAMPLES: tuple[tuple[str, PlanNode], ...] = (
     ("`SELECT` of expressions, `explode`", _over(NodeKind.MAP, _source(), "Project")),
     ("`WHERE`", _over(NodeKind.FILTER, _source(), "Filter")),
     ("`UNION ALL`", _union()),
     ("`JOIN`", _join(NodeKind.INNER_JOIN)),
-    ("`LEFT JOIN`, `RIGHT JOIN`", _join(NodeKind.LEFT_JOIN)),
+    ("`LEFT JOIN`", _join(NodeKind.LEFT_JOIN)),
     ("`FULL JOIN`", _join(NodeKind.FULL_JOIN)),
     ("`EXISTS`, `IN (SELECT …)`, `LEFT SEMI JOIN`", _join(NodeKind.SEMI_JOIN)),
     ("`NOT EXISTS`, `LEFT ANTI JOIN`", _join(NodeKind.ANTI_JOIN)),
     ("`GROUP BY` with `count`, `min`, `max`, `sum` and `avg` of integers or decimals", _grouped(*_SUMS)),
+    ("the same without `GROUP BY`", replace(_grouped(*_SUMS), keys=(), origins=({},), output=(_TOTAL,))),
     ("`DISTINCT`", _grouped()),
     ("`GROUP BY` with `count(DISTINCT …)`", _grouped(_call("Count", is_distinct=True))),
     ("`GROUP BY` with `sum` or `avg` of `FLOAT` or `DOUBLE`", _grouped(_call("Sum", "double"), is_exact=False)),
