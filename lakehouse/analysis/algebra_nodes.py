@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -241,17 +242,11 @@ class _Details:
 
 
 def _output(plan: Any) -> tuple[Attribute, ...]:
-    schema = StructType.fromJson(_json(str(plan.schema().json())))
+    schema = StructType.fromJson(json.loads(str(plan.schema().json())))
     return tuple(
         Attribute(attribute.id, field.name, field.dataType.simpleString())
         for attribute, field in zip(attributes(plan.output()), schema.fields, strict=True)
     )
-
-
-def _json(text: str) -> Any:
-    import json
-
-    return json.loads(text)
 
 
 def _references(expression: Any) -> frozenset[int]:

@@ -58,11 +58,10 @@ class PlanBinder:
     def extended(self, node: PlanNode, frame: DataFrame, expressions: Sequence[Any], names: Sequence[str]) -> DataFrame:
         """The frame of the node with further columns: Spark expressions over the node's columns, under these names."""
         plan, weight = self._bind(node, frame)
-        kept = [*elements(plan.output())]
+        known = [column(number) for number in dict.fromkeys(node.ids)] + ([WEIGHT] if weight is not None else [])
+        kept = [self._alias(found, name) for found, name in zip(elements(plan.output()), known, strict=True)]
         added = [self._alias(expression, name) for expression, name in zip(expressions, names, strict=True)]
-        extended = self._frame(self._logical.Project(self._seq([*kept, *added]), plan))
-        columns = [column(number) for number in node.ids] + ([WEIGHT] if weight is not None else [])
-        return extended.toDF(*columns, *names)
+        return self._frame(self._logical.Project(self._seq([*kept, *added]), plan))
 
     def finished(self, node: PlanNode, frame: DataFrame) -> DataFrame:
         """The rows of an aggregate node from the buffers of its functions.
@@ -127,13 +126,11 @@ class PlanBinder:
         kept: dict[int, Any] = {}
         for attribute, reference in zip(attributes(plan.output()), elements(plan.output()), strict=True):
             kept.setdefault(attribute.id, reference)
-        wanted = list(dict.fromkeys(node.ids))
-        chosen = [kept[number] for number in wanted]
-        names = [column(number) for number in wanted]
+        # Named here and not by toDF: every frame is analysed anew, which is most of what a small refresh costs.
+        chosen = [self._alias(kept[number], column(number)) for number in dict.fromkeys(node.ids)]
         if weight is not None:
-            chosen.append(weight)
-            names.append(WEIGHT)
-        return self._frame(self._logical.Project(self._seq(chosen), plan)).toDF(*names)
+            chosen.append(self._alias(weight, WEIGHT))
+        return self._frame(self._logical.Project(self._seq(chosen), plan))
 
     def _attributes(self, frame: DataFrame) -> list[_Given]:
         output = elements(self._plan(frame).output())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 from pathlib import Path
 from typing import Protocol
 
@@ -10,11 +12,13 @@ from lakehouse.cli.project_arguments import listed, opened_workspace
 from lakehouse.cli.run_events import event_fields
 from lakehouse.cli.run_plain import PlainRun
 from lakehouse.cli.screen import Screen
-from lakehouse.cli.stopping import StopRequest
 from lakehouse.run.outcome import RunEvent
 from lakehouse.run.pipeline import run_pipeline
 from lakehouse.run.request import RunRequest
+from lakehouse.run.stopping import StopRequest
 from lakehouse.run.verification import RowSample
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class RunView(Protocol):
@@ -54,11 +58,18 @@ def execute(arguments: argparse.Namespace, screen: Screen) -> int:
     with opened_workspace(arguments) as workspace:
         view = run_view(screen, workspace.project.spec.root)
         try:
-            with StopRequest(view.say, before_abort=view.close) as stop:
+            with StopRequest(SIGNALS, lambda number: end_at_once(view, number), view.say) as stop:
                 outcome = run_pipeline(workspace, run_request(arguments), view, stop.stopped)
         finally:
             view.close()
     return outcome.exit_code
+
+
+def end_at_once(view: RunView, number: int) -> None:
+    """Ends the process for a second signal. Whatever hangs, the user wants out: the kernel drops the lock, and the
+    next run settles what is half done."""
+    view.close()
+    os._exit(128 + number)
 
 
 def run_request(arguments: argparse.Namespace) -> RunRequest:

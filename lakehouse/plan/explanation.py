@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from lakehouse.names import TableName
 from lakehouse.plan.algebra import NodeKind, PlanNode
-from lakehouse.plan.maintenance import Maintenance, Refusal, RefusalCode, Strategy, not_monotone
+from lakehouse.plan.cost import Prediction
+from lakehouse.plan.maintenance import Maintenance, Refusal, RefusalCode, Strategy, derive_maintenance, not_monotone
 from lakehouse.plan.refresh_plan import RefreshMode, RefreshStep
 from lakehouse.plan.table_change import TableChange
 
@@ -23,7 +24,8 @@ class KeyColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedWays:
-    """How a query lets its view be refreshed by what changed, cheapest first; with none, `refusal` says why.
+    """How a query lets its view be refreshed by what changed, cheapest first. `refusal` says why there is no way, or
+    none but `append` where rows change or go.
 
     `key` are the columns whose classes of rows are replaced, and `is_unique` says that a class is one row; without a
     key, rows are told apart by all columns. `lacking` says what the cheaper ways lacked.
@@ -56,37 +58,39 @@ class SourceChange:
 class StepExplanation:
     """A step of a plan with what speaks for its mode. `allowed` is None for a streaming table; `sources` are those
     that changed, for a step that is refreshed by change; `state_is_missing` tells that the sums and counts that it
-    would be refreshed from have to be made first."""
+    would be refreshed from have to be made first, `prediction` what it is expected to take, where the change is known.
+    """
 
     step: RefreshStep
     allowed: AllowedWays | None = None
     sources: tuple[SourceChange, ...] = ()
     state_is_missing: bool = False
+    prediction: Prediction | None = None
 
 
-def mode_of(strategy: Strategy) -> RefreshMode:
-    """The mode in which a strategy is carried out."""
-    return RefreshMode.AGGREGATE if strategy is Strategy.STATE else RefreshMode.KEYS
+def mode_of(maintenance: Maintenance) -> RefreshMode:
+    """What a refresh by this way of maintaining a view is called."""
+    return RefreshMode.AGGREGATE if maintenance.strategy is Strategy.STATE else RefreshMode.KEYS
 
 
-def allowed_ways(found: Maintenance | Refusal, columns: Sequence[str], unstable: Sequence[str] = ()) -> AllowedWays:
-    """What the rules of change say of a query: `columns` are the names of its result's columns, `unstable` the
-    expressions that may give other values for the same rows."""
+def allowed_ways(root: PlanNode, columns: Sequence[str], unstable: Sequence[str] = ()) -> AllowedWays:
+    """What the rules of change say of a query by its algebra: `columns` are the names of its result's columns,
+    `unstable` the expressions that may give other values for the same rows."""
     if unstable:
         text = f"{', '.join(unstable)} may give other values each time"
         return AllowedWays(modes=(), refusal=Refusal(RefusalCode.NOT_DETERMINISTIC, text))
+    found, lacks_append = derive_maintenance(root), not_monotone(root)
+    append = () if lacks_append else (RefreshMode.APPEND,)
     if isinstance(found, Refusal):
-        return AllowedWays(modes=(), refusal=found)
-    by_change = mode_of(found.strategy)
-    monotone = not_monotone(found.root)
-    names = dict(zip(found.root.ids, columns, strict=True))
+        return AllowedWays(modes=append, refusal=found)
+    names = dict(zip(root.ids, columns, strict=True))
     return AllowedWays(
-        modes=(by_change,) if monotone else (RefreshMode.APPEND, by_change),
+        modes=(*append, mode_of(found)),
         key=tuple(
             KeyColumn(names[at_root], column_sources(found.body.children[0], below)) for below, at_root in found.key
         ),
         is_unique=found.is_unique,
-        lacking=(*((monotone,) if monotone else ()), *found.lacking),
+        lacking=(*((lacks_append,) if lacks_append else ()), *found.lacking),
     )
 
 

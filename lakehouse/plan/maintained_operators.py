@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from lakehouse.names import TableName
 from lakehouse.plan.algebra import AggregateCall, Attribute, EquiKey, NodeKind, PlanNode
 from lakehouse.plan.explanation import allowed_ways
-from lakehouse.plan.maintenance import derive_maintenance
 from lakehouse.plan.refresh_plan import RefreshMode
 
 _KEY, _VALUE = 1, 2
@@ -42,10 +41,9 @@ def as_markdown(operators: Iterable[MaintainedOperator]) -> str:
 
 
 def _asked(text: str, root: PlanNode) -> MaintainedOperator:
-    modes = allowed_ways(derive_maintenance(root), [attribute.name for attribute in root.output]).modes
-    if not modes:
-        return MaintainedOperator(text, RefreshMode.FULL, RefreshMode.FULL)
-    return MaintainedOperator(text, modes[0], modes[-1])
+    modes = allowed_ways(root, [attribute.name for attribute in root.output]).modes
+    when_changed = modes[-1] if modes and modes[-1] is not RefreshMode.APPEND else RefreshMode.FULL
+    return MaintainedOperator(text, modes[0] if modes else RefreshMode.FULL, when_changed)
 
 
 def _source(number: int = 0) -> PlanNode:

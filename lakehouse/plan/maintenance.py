@@ -168,7 +168,7 @@ def _signed(root: PlanNode, lacking: list[Refusal]) -> Maintenance | Refusal:
     untold = next((node for node in root.walk() if node.kind in CLASS_KINDS and not node.keys), None)
     if untold is not None and not _is_single_row_side(root, untold):
         return _no_key(untold)
-    unequal = next((a for a in root.output if _has_no_equality(a.type)), None)
+    unequal = next((a for a in root.output if is_without_equality(a.type)), None)
     if unequal is not None:
         return Refusal(RefusalCode.TYPE, f"rows cannot be told apart by the column {unequal.name} ({unequal.type})")
     return Maintenance(strategy=Strategy.SIGNED, root=root, body=root, lacking=tuple(lacking))
@@ -180,13 +180,14 @@ def _not_understood(root: PlanNode) -> Refusal | None:
             return Refusal(RefusalCode.OPERATOR, node.problem or node.text)
         if node.kind is NodeKind.CONSTANT or node is root:
             continue
-        unequal = next((a for a in node.output if _has_no_equality(a.type)), None)
+        unequal = next((a for a in node.output if is_without_equality(a.type)), None)
         if unequal is not None and node.kind is not NodeKind.SOURCE:
             return Refusal(RefusalCode.TYPE, f"rows cannot be told apart by the column {unequal.name} ({unequal.type})")
     return None
 
 
-def _has_no_equality(type_text: str) -> bool:
+def is_without_equality(type_text: str) -> bool:
+    """Whether values of the type (as Spark SQL text) cannot be compared or grouped."""
     return "map<" in type_text or "variant" in type_text
 
 
@@ -226,7 +227,7 @@ def _surviving(keys: tuple[int, ...], body: PlanNode, above: tuple[PlanNode, ...
 
 
 def _distinct_outputs(body: PlanNode) -> bool:
-    return not any(_has_no_equality(attribute.type) for attribute in body.output)
+    return not any(is_without_equality(attribute.type) for attribute in body.output)
 
 
 def _no_key(node: PlanNode) -> Refusal:

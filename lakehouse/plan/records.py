@@ -19,6 +19,7 @@ class RefreshRecord:
     views it went through, `volatile` the time functions its query calls, `undeclared` what it reads beside
     declared datasets. `content` is an order-free digest of all rows, or None where it is not known. `identities` tell
     the tables of others that were read from others in their place, `plan` is a digest of a query that a function made.
+    `ratios` are actual to predicted seconds of past refreshes, by mode.
     """
 
     project: str
@@ -36,6 +37,7 @@ class RefreshRecord:
     content: str | None = None
     identities: Mapping[str, str] = field(default_factory=dict)
     plan: str | None = None
+    ratios: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The record as one line of JSON under the key `lakehouse`, so that other metadata may stand beside it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -82,6 +83,11 @@ def diagnose_failure(error: BaseException, files: Sequence[SourceFile]) -> list[
     return list(found.values())
 
 
+def is_about_records(error: BaseException, sign: str) -> bool:
+    """Whether Spark failed on a record rather than on a file; `sign` is what our own checks say then."""
+    return any("MALFORMED_RECORD_IN_PARSING" in text or sign in text for text, _ in _causes(error))
+
+
 def undecodable(files: Sequence[SourceFile], encoding: str) -> list[BadFile]:
     """The text files whose bytes are not of the encoding, where they do not say another one themselves."""
     with ThreadPoolExecutor() as pool:
@@ -108,30 +114,42 @@ def is_decodable(file: SourceFile, encoding: str) -> bool:
         decoder.decode(b"", final=True)
     except UnicodeError:
         return False
+    except (OSError, EOFError, zlib.error):
+        return True  # no statement about its text: reading it will tell
     return True
 
 
 def _names_encoding(file: SourceFile) -> bool:
     """Whether an XML declaration at the file's beginning says how to read it."""
-    with open_source_file(file) as stream:
-        return re.match(rb"\s*<\?xml[^>]*encoding=", stream.read(200)) is not None
+    try:
+        with open_source_file(file) as stream:
+            return re.match(rb"\s*<\?xml[^>]*encoding=", stream.read(200)) is not None
+    except (OSError, EOFError, zlib.error):
+        return True
 
 
 def _failed_file(error: BaseException) -> tuple[str | None, str]:
     """The path in Spark's FAILED_READ_FILE, and the innermost message, or (None, "")."""
-    throwable: Any = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     path, message = None, ""
-    for _ in range(_LONGEST_CHAIN):
-        if throwable is None:
-            break
-        text = str(throwable.getMessage() or throwable.getClass().getSimpleName())
-        if path is None and "FAILED_READ_FILE" in text and hasattr(throwable, "getMessageParameters"):
-            path = str(throwable.getMessageParameters().get("path"))
+    for text, parameters in _causes(error):
+        if path is None and "FAILED_READ_FILE" in text and "path" in parameters:
+            path = parameters["path"]
         elif path is not None:
             message = text
-        throwable = throwable.getCause()
     lines = message.splitlines()
     return path, re.sub(r"^(?:[a-z]\w*\.)+[A-Z]\w*: ", "", lines[0]) if lines else "the file cannot be read"
+
+
+def _causes(error: BaseException) -> list[tuple[str, dict[str, str]]]:
+    """The messages of an exception of the JVM, outermost first, with the parameters of Spark's own conditions."""
+    throwable: Any = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    found: list[tuple[str, dict[str, str]]] = []
+    while throwable is not None and len(found) < _LONGEST_CHAIN:
+        text = str(throwable.getMessage() or throwable.getClass().getSimpleName())
+        is_spark = throwable.getClass().getName().startswith("org.apache.spark.Spark")
+        found.append((text, dict(throwable.getMessageParameters()) if is_spark else {}))
+        throwable = throwable.getCause()
+    return found
 
 
 def _bare(uri: str) -> str:

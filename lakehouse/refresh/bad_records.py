@@ -12,37 +12,38 @@ from pyspark.sql import functions as F
 from lakehouse.definition.dataset import FileSource
 from lakehouse.plan.load_plan import SourceFile
 from lakehouse.refresh.bad_files import BadFile, BadFileKind, is_decodable, wrong_encoding
-from lakehouse.refresh.file_reading import (
+from lakehouse.refresh.file_reading import FilesRead
+from lakehouse.refresh.file_reading_columns import SOURCE_FILE
+from lakehouse.refresh.file_reading_options import encoding_of, is_true, reader_options
+from lakehouse.refresh.file_reading_rows import (
     MALFORMED,
     MARKS,
     MISFIT,
     SUSPECT,
     TEXT_FORMATS,
-    FilesRead,
     quoted,
     with_source_file,
 )
-from lakehouse.refresh.file_reading_columns import SOURCE_FILE
-from lakehouse.refresh.file_reading_options import encoding_of, is_true, reader_options
 
 _LARGEST_DOCUMENT = 256 << 20  # bytes of one JSON document that are looked at in one piece
 _ALL = "__all"
 
 
-def bad_records(source: FileSource, read: FilesRead) -> list[BadFile]:
+def bad_records(read: FilesRead) -> list[BadFile]:
     """The files whose rows carry marks, with the reason; not those that really contain the character that stands
     for undecodable bytes."""
-    columns = [quoted(name) for name in read.frame.columns if name not in (*MARKS, SOURCE_FILE)]
+    frame = read.marked()
+    columns = [quoted(name) for name in frame.columns if name not in (*MARKS, SOURCE_FILE)]
     counts = [F.count_if(quoted(mark)).alias(mark) for mark in MARKS]
     # Every column takes part: a reader that may leave columns out does not see what is wrong with them.
     everything = F.sum(F.length(F.to_json(F.struct(*columns)))).alias(_ALL)
     rows = (
-        read.frame.groupBy(SOURCE_FILE)
+        frame.groupBy(SOURCE_FILE)
         .agg(F.count(F.lit(1)).alias("rows"), everything, *counts)
         .where(" OR ".join(f"`{mark}` > 0" for mark in MARKS))
         .collect()
     )
-    return _judge(source, read.files, {row[SOURCE_FILE]: row.asDict() for row in rows})
+    return _judge(read.source, read.files, {row[SOURCE_FILE]: row.asDict() for row in rows})
 
 
 def merged_json_records(session: SparkSession, source: FileSource, files: Sequence[SourceFile]) -> list[BadFile]:

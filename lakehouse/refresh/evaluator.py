@@ -18,7 +18,7 @@ An old result is the new one without the change; only unrestricted ones are read
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -51,11 +51,12 @@ class Side(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRows:
-    """A dataset's rows in its two states: frames with the dataset's own column names; `change` has `__w` beside
-    them and is None where nothing changed. `is_small` tells that reading it whole costs no more than choosing."""
+    """A dataset's rows in its two states, read when asked for: frames with the dataset's own column names. `change`
+    has `__w` beside them and is None where nothing changed. `is_small` tells that reading it whole costs no more than
+    choosing."""
 
-    new: DataFrame
-    old: DataFrame
+    new: Callable[[], DataFrame]
+    old: Callable[[], DataFrame]
     change: DataFrame | None = None
     is_small: bool = False
 
@@ -229,7 +230,7 @@ class Evaluator:
             case NodeKind.SOURCE:
                 assert node.dataset is not None
                 rows = self._sources[node.dataset]
-                frame = self._as_node(node, rows.new if side is Side.NEW else rows.old)
+                frame = self._as_node(node, rows.new() if side is Side.NEW else rows.old())
                 return wanted.applied(frame) if wanted is not None else frame
             case NodeKind.UNION:
                 branches = [

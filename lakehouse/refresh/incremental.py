@@ -4,27 +4,40 @@ commit of the rows that differ. Where that cannot be, a `Fallback` says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.analysis.algebra import Algebra, read_algebra
 from lakehouse.analysis.plan_binding import PlanBinder
+from lakehouse.errors import ChangeFeedError
 from lakehouse.names import TableName
+from lakehouse.plan.cost import Prediction, predict
 from lakehouse.plan.explanation import mode_of
-from lakehouse.plan.maintenance import Maintenance, Refusal, Strategy, derive_maintenance, not_monotone
+from lakehouse.plan.maintenance import (
+    Maintenance,
+    Refusal,
+    Strategy,
+    derive_maintenance,
+    is_without_equality,
+    not_monotone,
+)
 from lakehouse.plan.refresh_plan import ReasonCode, RefreshMode
 from lakehouse.plan.table_change import TableChange
 from lakehouse.refresh.aggregate_state import AggregateState
 from lakehouse.refresh.evaluator import Evaluator, Side, SourceRows
+from lakehouse.refresh.kept_rows import KeptRows
 from lakehouse.refresh.state_refresh import StateTable, first_rows_change, state_change
-from lakehouse.refresh.view_change import ViewChange, classes_change, signed_change, through
+from lakehouse.refresh.view_change import ViewChange, classes_change, difference, signed_change, through
 from lakehouse.storage.change_commit import StagedChange, stage_change
 from lakehouse.storage.change_feed import FeedCache
 from lakehouse.storage.change_rows import ChangeRows
+from lakehouse.storage.keyed_rows import rows_of_keys, table_schema
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, stage_write
 
+_FEW_ROWS = 10_000
 _SMALL_TABLE = 16 << 20  # bytes: reading less costs less than choosing rows from it
 
 
@@ -51,6 +64,8 @@ class ViewInputs:
     state: StateTable
     optimiser: SparkSession
     feeds: FeedCache
+    ratios: Mapping[str, float] = field(default_factory=dict)
+    by_cost: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,7 @@ class Fallback:
     code: ReasonCode
     text: str
     lacking: tuple[str, ...] = ()
+    prediction: Prediction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +89,7 @@ class StagedIncrement:
     table: StagedChange | StagedWrite | None
     state: StagedChange | StagedWrite | None = None
     lacking: tuple[str, ...] = ()
-    done: Callable[[], None] = field(default=lambda: None)
+    prediction: Prediction | None = None
 
 
 def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
@@ -83,18 +99,59 @@ def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
         return obstacle
     algebra = read_algebra(inputs.query, inputs.optimiser)
     maintenance = derive_maintenance(algebra.root)
-    if isinstance(maintenance, Refusal):
+    is_monotone = not_monotone(algebra.root) is None
+    may_append = is_monotone and not any(
+        source.change.changes_rows and not source.change.append_only for source in inputs.sources.values()
+    )
+    if isinstance(maintenance, Refusal) and not may_append:
         return Fallback(ReasonCode.NOT_MAINTAINABLE, maintenance.text)
-    if maintenance.strategy is Strategy.STATE and not inputs.state.is_current:
-        return Fallback(ReasonCode.STATE_MISSING, "the sums and counts kept beside it are missing or of other versions")
-    sources, rows_in, inserts_only = _sources(inputs)
+    prediction = None
+    if isinstance(maintenance, Maintenance):
+        changes = {name: source.change for name, source in inputs.sources.items()}
+        mode = RefreshMode.APPEND if may_append else mode_of(maintenance)
+        prediction = predict(maintenance, changes, inputs.ratios, mode.value)
+        if inputs.by_cost and not prediction.by_change_pays and not may_append:
+            return Fallback(ReasonCode.COST, str(prediction), prediction=prediction)
+    needs_state = isinstance(maintenance, Maintenance) and maintenance.strategy is Strategy.STATE
+    if needs_state and not inputs.state.is_current and not may_append:
+        text = "the sums and counts kept beside it are missing or of other versions"
+        return Fallback(ReasonCode.STATE_MISSING, text, prediction=prediction)
+    try:
+        sources, rows_in, inserts_only = _sources(inputs)
+    except ChangeFeedError as error:
+        return Fallback(ReasonCode.FEED_UNAVAILABLE, error.message)
     evaluator = Evaluator(PlanBinder(inputs.query.sparkSession, algebra.operators), sources)
     try:
-        if inserts_only and not_monotone(algebra.root) is None:
-            return _appended(inputs, algebra, evaluator, rows_in)
-        return _maintained(inputs, algebra, maintenance, evaluator, rows_in)
+        if inserts_only and is_monotone:
+            found = _appended(inputs, algebra, evaluator, rows_in)
+        else:
+            assert isinstance(maintenance, Maintenance), "an append-only change only inserts"
+            found = _maintained(inputs, algebra, maintenance, evaluator, rows_in)
+        return replace(found, prediction=prediction)
     finally:
         evaluator.close()
+
+
+def stage_difference(inputs: ViewInputs) -> StagedChange | None:
+    """Everything recomputed, and the rows that differ staged; None if none does.
+
+    Raises ChangeError for columns that rows cannot be told apart by (see `can_differ`).
+    """
+    kept = KeptRows()
+    try:
+        change = difference(inputs.query, _stored(inputs), None)
+        rows, count = kept.keep(change.rows)
+        if not count:
+            return None
+        found = ChangeRows(rows=rows, key=None, at_most=count)
+        return stage_change(inputs.query.sparkSession, inputs.write, found, expected_version=inputs.version)
+    finally:
+        kept.close()
+
+
+def can_differ(query: DataFrame) -> bool:
+    """Whether the rows of a query can be compared with those of its table."""
+    return not any(is_without_equality(field.dataType.simpleString()) for field in query.schema.fields)
 
 
 def full_with_state(query: DataFrame, optimiser: SparkSession) -> tuple[DataFrame, DataFrame] | None:
@@ -107,7 +164,9 @@ def full_with_state(query: DataFrame, optimiser: SparkSession) -> tuple[DataFram
     session = query.sparkSession
     binder = PlanBinder(session, algebra.operators)
     sources = {
-        node.dataset: SourceRows(new=session.table(node.dataset.quoted), old=session.table(node.dataset.quoted))
+        node.dataset: SourceRows(
+            new=partial(session.table, node.dataset.quoted), old=partial(session.table, node.dataset.quoted)
+        )
         for node in algebra.root.walk()
         if node.dataset is not None
     }
@@ -124,11 +183,15 @@ def _obstacle(inputs: ViewInputs) -> Fallback | None:
         if source.change.obstacle is not None:
             text = f"what changed in {name} is not known: {source.change.obstacle_text}"
             return Fallback(ReasonCode.FEED_UNAVAILABLE, text)
-    stored = _stored(inputs).schema
+    stored = table_schema(inputs.write.path, inputs.version) or _stored(inputs).schema
     wanted = inputs.query.schema
     if [(f.name, f.dataType) for f in stored] != [(f.name, f.dataType) for f in wanted]:
         return Fallback(ReasonCode.SCHEMA_CHANGED, "the columns that its query returns changed")
     return None
+
+
+def _rows_of_keys(inputs: ViewInputs, keys: DataFrame) -> DataFrame:
+    return rows_of_keys(inputs.query.sparkSession, inputs.write.path, inputs.version, keys)
 
 
 def _stored(inputs: ViewInputs) -> DataFrame:
@@ -149,12 +212,22 @@ def _sources(inputs: ViewInputs) -> tuple[dict[TableName, SourceRows], int, bool
             total += feed.rows
             inserts_only = inserts_only and feed.inserts_only
             change = feed.frame if feed.rows else None
-        old = source.frame
-        if change is not None:
-            reader = session.read.format("delta").option("versionAsOf", source.change.from_version)
-            old = reader.load(source.location)
-        rows[name] = SourceRows(new=source.frame, old=old, change=change, is_small=is_small)
+        rows[name] = SourceRows(
+            new=partial(_table_rows, session, source, source.change.to_version),
+            old=partial(_table_rows, session, source, source.change.from_version),
+            change=change,
+            is_small=is_small,
+        )
     return rows, total, inserts_only
+
+
+def _table_rows(session: SparkSession, source: SourceVersions, version: int) -> DataFrame:
+    known = source.change.table_rows
+    if known is not None and known <= _FEW_ROWS and source.change.table_bytes <= _SMALL_TABLE:
+        return rows_of_keys(session, source.location, version, None)
+    if version == source.change.to_version:
+        return source.frame
+    return session.read.format("delta").option("versionAsOf", version).load(source.location)
 
 
 def _appended(inputs: ViewInputs, algebra: Algebra, evaluator: Evaluator, rows_in: int) -> StagedIncrement:
@@ -180,7 +253,6 @@ def _maintained(
     inputs: ViewInputs, algebra: Algebra, maintenance: Maintenance, evaluator: Evaluator, rows_in: int
 ) -> StagedIncrement:
     lacking = tuple(refusal.text for refusal in maintenance.lacking)
-    mode = mode_of(maintenance.strategy)
     state = None
     if maintenance.strategy is Strategy.STATE:
         changed = state_change(evaluator, maintenance, inputs.state, inputs.query.sparkSession)
@@ -195,9 +267,10 @@ def _maintained(
         state = stage_change(inputs.query.sparkSession, inputs.state.write, state_rows) if state_rows else None
     else:
         by = classes_change if maintenance.strategy is Strategy.CLASSES else signed_change
-        change = by(evaluator, maintenance, algebra.columns, _stored(inputs))
+        change = by(evaluator, maintenance, algebra.columns, partial(_rows_of_keys, inputs))
     text = f"{rows_in} rows changed in what it reads"
     table = _staged(inputs, evaluator, change)
+    mode = mode_of(maintenance)
     return StagedIncrement(mode=mode, text=text, rows_in=rows_in, table=table, state=state, lacking=lacking)
 
 

@@ -19,13 +19,14 @@ from lakehouse.definition.dataset import StreamingTable
 from lakehouse.errors import LakehouseError, SourceFileError
 from lakehouse.plan.load_plan import FileStatus, LedgerEntry, LoadPlan, SourceFile, check_changes
 from lakehouse.plan.refresh_plan import RefreshStep
-from lakehouse.refresh.bad_files import BadFile, diagnose_failure, undecodable, without_empty
+from lakehouse.refresh.bad_files import BadFile, diagnose_failure, is_about_records, undecodable, without_empty
 from lakehouse.refresh.bad_records import bad_records, merged_json_records
 from lakehouse.refresh.file_reading_columns import RESCUED, SOURCE_FILE
 from lakehouse.refresh.file_reading_options import encoding_of, reader_options
+from lakehouse.refresh.file_reading_rows import UNFIT, Reading
 from lakehouse.refresh.load_frame import LoadFrame, Stamp, read_load, reading_settings
 from lakehouse.refresh.type_fitting import new_fields
-from lakehouse.storage.source_files import unchanged
+from lakehouse.storage.source_files import is_plain, unchanged
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, stage_write
 from lakehouse.storage.table_log import newest_version
 
@@ -99,6 +100,7 @@ class _Load:
         self._write = write
         self._stamp = stamp
         self._checked: set[str] = set()
+        self._decodable: set[str] = set()
         self._exists = newest_version(write.path) >= 0
         self.existing: StructType | None = None
         if self._exists and not plan.full:
@@ -130,6 +132,7 @@ class _Load:
         """Stages what can be staged; None if that is nothing."""
         with reading_settings(self._session, self.due):
             self._set_aside(without_empty(self.due)[1])
+            self._set_aside(self._other_encodings())
             self._leave_moving()
             while True:
                 self._check_loss()
@@ -203,7 +206,11 @@ class _Load:
 
     def set_aside_for(self, error: Exception) -> bool:
         """Takes out the files that made Spark fail; says whether there were any."""
-        if self._leave_moving() or self._set_aside(diagnose_failure(error, self.due)):
+        if self._leave_moving():
+            return True
+        if self.frame is not None and is_about_records(error, UNFIT):
+            return self._set_aside_records(self.frame)
+        if self._set_aside(diagnose_failure(error, self.due)):
             return True
         # Spark's XML reader fails on undecodable bytes without naming the file.
         for flow in self._table.flows:
@@ -214,7 +221,9 @@ class _Load:
 
     def _read(self) -> LoadFrame | None:
         self.frame = None
-        frame, unreadable = read_load(self._session, self._table, self.due, self.existing, self._stamp)
+        frame, unreadable = read_load(
+            self._session, self._table, self.due, self.existing, self._stamp, Reading(decodable=self._decodable)
+        )
         self._set_aside(unreadable)
         if frame is None and not self.due and not self.bad and not self.moving and not self._exists:
             files = ", ".join(flow.source.files for flow in self._table.flows)
@@ -231,11 +240,37 @@ class _Load:
         """The frame staged; None if some files turned out not to belong into it."""
         assert self.frame is not None
         staged = stage_write(self.frame.frame, self._table_write())
-        guilty = [bad for flow in self.frame.flows if flow.bad_rows for bad in bad_records(flow.source, flow.read)]
-        if self._set_aside(guilty) or self._leave_moving():
+        marked = [flow for flow in self.frame.flows if flow.bad_rows]
+        if (marked and self._set_aside_records(self.frame)) or self._leave_moving():
             staged.discard()
             return None
         return staged
+
+    def _set_aside_records(self, frame: LoadFrame) -> bool:
+        """Looks at all rows once more for the files that cannot be loaded; says whether the next attempt differs."""
+        try:
+            if self._set_aside(bad for flow in frame.flows for bad in bad_records(flow.read)):
+                return True
+        except LakehouseError:
+            raise
+        except Exception as error:
+            if not self._set_aside(diagnose_failure(error, self.due)):
+                raise
+            return True
+        # Then the text that looked undecodable is really what the files say.
+        cleared = {file.uri for file in self.due} - self._decodable
+        self._decodable |= cleared
+        return bool(cleared)
+
+    def _other_encodings(self) -> list[BadFile]:
+        """Local text files whose bytes are not of their encoding; the others need no look at their rows for it."""
+        found: list[BadFile] = []
+        for flow in self._table.flows:
+            plain = [file for file in self.due if file.flow == flow.name and is_plain(file)]
+            if flow.source.format in ("csv", "text"):
+                found += undecodable(plain, encoding_of(reader_options(flow.source)))
+                self._decodable |= {file.uri for file in plain}
+        return found
 
     def _table_write(self) -> TableWrite:
         if not self._exists:

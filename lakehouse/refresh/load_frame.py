@@ -17,9 +17,10 @@ from lakehouse.errors import InvalidValue, SchemaError
 from lakehouse.plan.load_plan import SourceFile
 from lakehouse.refresh.bad_files import BadFile
 from lakehouse.refresh.bad_records import any_mark
-from lakehouse.refresh.file_reading import MARKS, FilesRead, quoted, read_files
+from lakehouse.refresh.file_reading import FilesRead, Known, read_files
 from lakehouse.refresh.file_reading_columns import EPOCH, INGESTED_AT, RESCUED, RESERVED, SOURCE_FILE, plan_columns
 from lakehouse.refresh.file_reading_options import declared_schema
+from lakehouse.refresh.file_reading_rows import MARKS, Reading, quoted, rescues
 from lakehouse.refresh.load_select import apply_select
 from lakehouse.refresh.materialize import shape
 from lakehouse.refresh.type_fitting import convert, does_not_fit
@@ -39,21 +40,20 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRead:
-    """One flow's files as a frame with marks, and what is counted while it is written."""
+    """One flow's files, and what is counted while their rows are written: only a load that rescues counts."""
 
-    source: FileSource
     read: FilesRead
-    counts: Observation
+    counts: Observation | None
 
     @property
     def bad_rows(self) -> int:
-        """Marked rows; known once the rows are written."""
-        return int(self.counts.get["bad"])
+        """Marked rows; known once the rows are written. A strict read lets none through."""
+        return int(self.counts.get["bad"]) if self.counts is not None else 0
 
     @property
     def rescued_rows(self) -> int:
         """Rows of which something was rescued; known once the rows are written."""
-        return int(self.counts.get["rescued"])
+        return int(self.counts.get["rescued"]) if self.counts is not None else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,7 @@ def read_load(
     files: Sequence[SourceFile],
     existing: StructType | None,
     stamp: Stamp,
+    reading: Reading,
 ) -> tuple[LoadFrame | None, list[BadFile]]:
     """The frame that loads these files, and the files that cannot be in it; no frame if nothing tells its columns.
 
@@ -86,16 +87,14 @@ def read_load(
         source = flow.source
         declared = declared_schema(source)
         due = [file for file in files if file.flow == flow.name]
-        read, unreadable = _read_flow(session, source, due, known, existing is None)
+        read, unreadable = _read_flow(session, source, due, known, reading, is_new=existing is None)
         bad += unreadable
         if read is not None:
             flows.append(read)
-            frame = read.read.frame
-            frame = frame.observe(
-                read.counts,
-                F.count_if(any_mark()).alias("bad"),
-                F.count_if(quoted(RESCUED).isNotNull() if RESCUED in frame.columns else F.lit(False)).alias("rescued"),
-            )
+            frame = read.read.frame()
+            if read.counts is not None:
+                rescued = F.count_if(quoted(RESCUED).isNotNull()).alias("rescued")
+                frame = frame.observe(read.counts, F.count_if(any_mark()).alias("bad"), rescued)
         elif declared is not None:
             frame = _empty(session, declared)
         else:
@@ -134,7 +133,13 @@ def reading_settings(session: SparkSession, files: Sequence[SourceFile]) -> Iter
 
 
 def _read_flow(
-    session: SparkSession, source: FileSource, files: Sequence[SourceFile], known: StructType, is_new: bool
+    session: SparkSession,
+    source: FileSource,
+    files: Sequence[SourceFile],
+    known: StructType,
+    reading: Reading,
+    *,
+    is_new: bool,
 ) -> tuple[FlowRead | None, list[BadFile]]:
     if not files:
         return None, []
@@ -142,8 +147,10 @@ def _read_flow(
     # What a select returns is no file's column: then only the source's own schema says what is known.
     expected = _united(StructType([]) if source.select else known, declared)
     is_open = declared is None and (is_new or source.select is not None)
-    read, bad = read_files(session, source, files, expected, is_open=is_open)
-    return (FlowRead(source=source, read=read, counts=Observation()) if read is not None else None), bad
+    read, bad = read_files(session, source, files, Known(columns=expected, is_open=is_open), reading)
+    if read is None:
+        return None, bad
+    return FlowRead(read=read, counts=Observation() if rescues(source) else None), bad
 
 
 def _stamped(frame: DataFrame, source: FileSource, stamp: Stamp) -> DataFrame:
@@ -176,6 +183,8 @@ def _fitted(frame: DataFrame, known: StructType, source: FileSource, is_new: boo
             where=source.location,
             hint="Leave them out, or set 'schema_evolution' to add_columns, rescue or ignore.",
         )
+    if not target.rescued and _is_fitted(frame, schema, target.columns):
+        return frame
     found = {field.name.lower(): field for field in schema.fields}
     columns = []
     for field in target.columns.fields:
@@ -188,6 +197,14 @@ def _fitted(frame: DataFrame, known: StructType, source: FileSource, is_new: boo
         left_over = F.nullif(F.to_json(F.struct(*(quoted(name) for name in target.unknown.names))), F.lit("{}"))
         values[RESCUED] = _joined_objects(values[RESCUED], left_over)
     return frame.select(*columns, *(value.alias(name) for name, value in values.items()))
+
+
+def _is_fitted(frame: DataFrame, schema: StructType, wanted: StructType) -> bool:
+    """Whether the frame has the wanted columns first, in their order and types."""
+    types = [(field.name, field.dataType) for field in schema.fields]
+    return types == [(field.name, field.dataType) for field in wanted.fields] and (
+        frame.columns[: len(types)] == wanted.names
+    )
 
 
 def _strictly(value: Column, have: StructField, wanted: StructField, source: FileSource) -> Column:

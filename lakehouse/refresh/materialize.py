@@ -56,15 +56,21 @@ def shape(frame: DataFrame, layout: Layout, where: SourceLocation) -> DataFrame:
         names = list(frame.columns)
     fields = {field.name: field for field in frame.schema.fields}
     columns = []
+    is_shaped = names == frame.columns and len(returned) == len(names)  # of two names that are one, Spark tells below
     for name in names:
         column, field = declared.get(name.lower()), fields[returned[name.lower()]]
         value = F.col("`" + field.name.replace("`", "``") + "`")
         comment = column.comment if column and column.comment else field.metadata.get("comment")
         target = column.type if column else None
+        metadata = {"comment": comment} if comment else {}
+        is_shaped = is_shaped and field.metadata == metadata
         if target and _type(target) != field.dataType:
             value = value.cast(target)
-        columns.append(value.alias(name, metadata={"comment": comment} if comment else {}))
-    return frame.select(*columns)
+            is_shaped = False
+        columns.append((value, name, metadata))
+    if is_shaped:
+        return frame  # analysing one more projection takes as long as a small query
+    return frame.select(*(value.alias(name, metadata=metadata) for value, name, metadata in columns))
 
 
 def _require(names: list[str], returned: dict[str, str], where: SourceLocation) -> None:

@@ -15,6 +15,7 @@ from lakehouse.refresh.evaluator import Evaluator, Side
 from lakehouse.refresh.restriction import Restriction
 from lakehouse.refresh.signed_rows import coming, going, net, null_safe, together
 from lakehouse.refresh.view_change import ViewChange, difference, key_names, keyed_change, through
+from lakehouse.storage.keyed_rows import rows_of_keys
 from lakehouse.storage.staged_write import TableWrite
 
 
@@ -30,9 +31,9 @@ class StateTable:
         """Whether there is a state that belongs to the view's rows."""
         return self.version >= 0
 
-    def rows(self, session: SparkSession) -> DataFrame:
-        """The groups' states."""
-        return session.read.format("delta").option("versionAsOf", self.version).load(self.write.path)
+    def rows(self, session: SparkSession, keys: DataFrame | None = None) -> DataFrame:
+        """The groups' states: all, or at least those of these keys."""
+        return rows_of_keys(session, self.write.path, self.version, keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class ChangedState:
     evaluator: Evaluator
     maintenance: Maintenance
     applied: DataFrame
-    stored: DataFrame
+    table: StateTable
+    session: SparkSession
 
     @property
     def rows(self) -> DataFrame:
@@ -67,7 +69,7 @@ class ChangedState:
         keys = list(self.state.key_columns)
         touched = self.applied.select(*[F.col(name).alias(f"k{place}") for place, name in enumerate(keys)])
         names = [f"k{place}" for place in range(len(keys))]
-        untouched = self.stored.join(F.broadcast(touched), null_safe(keys, names), "left_anti")
+        untouched = self.table.rows(self.session).join(F.broadcast(touched), null_safe(keys, names), "left_anti")
         return untouched.unionByName(self.state.after(self.applied))
 
 
@@ -83,15 +85,15 @@ def state_change(
     change, rows = evaluator.counted(state.change(below))
     if not rows:
         return None
-    stored = table.rows(session)
     keys = list(state.key_columns)
+    stored = table.rows(session, change.select(*keys) if keys else None)
     touched = change.select(*[F.col(name).alias(f"k{place}") for place, name in enumerate(keys)])
     names = [f"k{place}" for place in range(len(keys))]
     before = stored.join(F.broadcast(touched), null_safe(keys, names), "left_semi") if keys else stored
     applied = evaluator.keep(state.applied(before, change))
     if state.has_extrema:
         applied = _with_extrema(evaluator, state, maintenance, applied)
-    return ChangedState(state, evaluator, maintenance, applied, stored)
+    return ChangedState(state, evaluator, maintenance, applied, table, session)
 
 
 def first_rows_change(

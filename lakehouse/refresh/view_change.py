@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
@@ -18,6 +18,10 @@ from lakehouse.refresh.signed_rows import coming, going, named, net, null_safe, 
 _OLD, _NEW = "__old", "__new"
 
 
+Stored = Callable[[DataFrame], DataFrame]
+"""The rows that the view's table has, at least those whose columns hold the values of a frame of the same names."""
+
+
 @dataclass(frozen=True, slots=True)
 class ViewChange:
     """A change set of the view's table: its columns and `_change`; `key` as in `plan.change_set`, None for a bag."""
@@ -27,7 +31,7 @@ class ViewChange:
 
 
 def classes_change(
-    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], target: DataFrame
+    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], stored: Stored
 ) -> ViewChange | None:
     """The touched classes recomputed, against the rows that the table has of them; None if none is touched."""
     body = maintenance.body
@@ -35,15 +39,17 @@ def classes_change(
     if below is None:
         return None
     touched = Restriction.to(below, [inner for inner, _ in maintenance.key])
+    touched = Restriction(touched.ids, evaluator.keep(touched.values))
     new = through(evaluator, maintenance, evaluator.classes(body, touched), columns)
     names = key_names(maintenance, columns)
     keys = [f"k{place}" for place in range(len(names))]
+    target = stored(touched.values.toDF(*names))
     old = target.join(F.broadcast(touched.values), null_safe(names, keys), "left_semi")
     return difference(new, old, names if maintenance.is_unique else None)
 
 
 def signed_change(
-    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], target: DataFrame
+    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], stored: Stored
 ) -> ViewChange | None:
     """The query's own change: rows that go are taken from the table, whose duplicates have to be counted. None if
     nothing changes."""
@@ -54,19 +60,22 @@ def signed_change(
     netted, rows = evaluator.counted(net(change.select(*ids, WEIGHT).toDF(*columns, WEIGHT)))
     if not rows:
         return None
-    going_rows = netted.where(F.col(WEIGHT) < 0)
+    arriving = netted.where(F.col(WEIGHT) > 0).withColumn(_OLD, F.lit(0))
+    going_rows, rows = evaluator.counted(netted.where(F.col(WEIGHT) < 0))
+    if not rows:
+        return ViewChange(_from_counts(arriving.withColumn(_NEW, F.col(WEIGHT)), columns), None)
     doomed = going_rows.toDF(*[f"d{place}" for place in range(len(columns))], "d_sign")
     same = null_safe(list(columns), [f"d{place}" for place in range(len(columns))])
-    stored = (
+    target = stored(going_rows.drop(WEIGHT))
+    there = (
         target.join(F.broadcast(doomed), same, "left_semi")
         .groupBy(*map(named, columns))
         .agg(F.count(F.lit(1)).cast("int").alias(_OLD))
     )
-    stored = stored.toDF(*[f"d{place}" for place in range(len(columns))], _OLD)
-    counted = going_rows.join(F.broadcast(stored), same, "left").select(
+    there = there.toDF(*[f"d{place}" for place in range(len(columns))], _OLD)
+    counted = going_rows.join(F.broadcast(there), same, "left").select(
         *map(named, columns), F.coalesce(F.col(_OLD), F.lit(0)).alias(_OLD), F.col(WEIGHT)
     )
-    arriving = netted.where(F.col(WEIGHT) > 0).withColumn(_OLD, F.lit(0))
     both = counted.unionByName(arriving)
     return ViewChange(_from_counts(both.withColumn(_NEW, F.col(_OLD) + F.col(WEIGHT)), columns), None)
 

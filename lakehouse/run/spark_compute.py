@@ -182,6 +182,7 @@ class SparkCompute:
                 locations={name: locate(self._project, name) for name in step.inputs},
                 catalog=catalog,
                 feeds=self._open_feeds(catalog.session),
+                is_read=any(dataset.name in reads for reads in self._graph.inputs.values()),
             ).stage()
         return SparkStaged(
             step=refreshed.step,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from lakehouse.analysis.reads import QueryReads, query_reads
 from lakehouse.definition.dataset import MaterializedView, PythonQuery, RefreshPolicy
 from lakehouse.errors import RefreshError
 from lakehouse.names import TableName
+from lakehouse.plan.cost import Prediction, learned
 from lakehouse.plan.records import RefreshRecord
 from lakehouse.plan.refresh_plan import Reason, ReasonCode, RefreshMode, RefreshStep
 from lakehouse.refresh.incremental import (
@@ -20,7 +22,9 @@ from lakehouse.refresh.incremental import (
     SourceVersions,
     StagedIncrement,
     ViewInputs,
+    can_differ,
     full_with_state,
+    stage_difference,
     stage_incremental,
 )
 from lakehouse.refresh.materialize import stage_query
@@ -54,7 +58,7 @@ class RefreshedView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewRefresh:
     """What one refresh works with: the step and its record so far, the view's query as a frame with the table's
-    columns, and where its inputs lie."""
+    columns, where its inputs lie, and whether other views read it."""
 
     dataset: MaterializedView
     step: RefreshStep
@@ -65,6 +69,7 @@ class ViewRefresh:
     locations: Mapping[TableName, str]
     catalog: SessionCatalog
     feeds: FeedCache
+    is_read: bool = False
 
     def stage(self) -> RefreshedView:
         """Computes the view's new rows, or its change, and stages them. Raises RefreshError under
@@ -73,14 +78,27 @@ class ViewRefresh:
         plan = plan_digest(self.frame) if isinstance(self.dataset.query, PythonQuery) else None
         record = replace(self.record, volatile=reads.volatile, undeclared=tuple(map(str, reads.undeclared)), plan=plan)
         optimiser = optimising_session(self.catalog.session)
+        started = time.monotonic()
         fallback: Fallback | None = None
         if self.step.mode is RefreshMode.INCREMENTAL:
             found = self._unfit(reads, record) or self._by_change(optimiser)
             if isinstance(found, StagedIncrement):
-                return self._incremented(found, record)
+                return self._learned(self._incremented(found, record), found.prediction, started)
             fallback = found
         self._check_policy(fallback)
-        return self._in_full(record, optimiser, fallback)
+        if fallback is not None and self._wants_difference(fallback):
+            return self._by_difference(record, optimiser, fallback)
+        refreshed = self._in_full(record, optimiser, fallback)
+        return self._learned(refreshed, fallback.prediction if fallback is not None else None, started)
+
+    def _learned(self, refreshed: RefreshedView, prediction: Prediction | None, started: float) -> RefreshedView:
+        """The refresh with what it took in its record, for the next one to choose by."""
+        ratios = dict(self.step.record.ratios) if self.step.record is not None else {}
+        if prediction is not None:
+            mode = refreshed.step.mode
+            predicted = prediction.bare_full if mode is RefreshMode.FULL else prediction.bare_by_change
+            ratios = learned(ratios, mode.value, predicted, time.monotonic() - started)
+        return replace(refreshed, record=replace(refreshed.record, ratios=ratios))
 
     def _unfit(self, reads: QueryReads, record: RefreshRecord) -> Fallback | None:
         """What makes a query's rows depend on more than the rows it reads."""
@@ -105,17 +123,7 @@ class ViewRefresh:
             change = read_table_change(location, old, new, identity=before.identities.get(str(name)))
             frame = self.catalog.session.table(name.quoted)
             sources[name] = SourceVersions(location=location, change=change, frame=frame)
-        return stage_incremental(
-            ViewInputs(
-                query=self.frame,
-                sources=sources,
-                write=self.write,
-                version=self.step.version,
-                state=StateTable(write=self.state_write, version=state_version(self.state_write.path, before)),
-                optimiser=optimiser,
-                feeds=self.feeds,
-            )
-        )
+        return stage_incremental(self._inputs(sources, optimiser))
 
     def _state_epoch(self) -> int:
         record = read_table_facts(self.state_write.path).record
@@ -144,6 +152,38 @@ class ViewRefresh:
                 where=self.dataset.location,
                 hint=f"Recompute it once with --full-refresh {self.dataset.name}, or choose another refresh_policy.",
             )
+
+    def _wants_difference(self, fallback: Fallback) -> bool:
+        """Whether to write only the rows that differ though all are computed: for the sake of those who read them."""
+        known = fallback.code not in (ReasonCode.SCHEMA_CHANGED, ReasonCode.STATE_MISSING, ReasonCode.COST)
+        wanted = self.is_read or self.dataset.refresh_policy is RefreshPolicy.INCREMENTAL
+        return known and wanted and can_differ(self.frame)
+
+    def _by_difference(self, record: RefreshRecord, optimiser: SparkSession, fallback: Fallback) -> RefreshedView:
+        table = stage_difference(self._inputs({}, optimiser))
+        reason = Reason(fallback.code, f"{self.step.reason.text}; {fallback.text}")
+        return RefreshedView(
+            step=replace(self.step, mode=RefreshMode.DIFFERENCE, reason=reason),
+            record=replace(record, mode=RefreshMode.DIFFERENCE.value),
+            table=table,
+            rows_out=table.rows if table is not None else 0,
+            is_unchanged=table is None,
+            lacking=fallback.lacking,
+        )
+
+    def _inputs(self, sources: Mapping[TableName, SourceVersions], optimiser: SparkSession) -> ViewInputs:
+        assert self.step.record is not None
+        return ViewInputs(
+            query=self.frame,
+            sources=sources,
+            write=self.write,
+            version=self.step.version,
+            state=StateTable(write=self.state_write, version=state_version(self.state_write.path, self.step.record)),
+            optimiser=optimiser,
+            feeds=self.feeds,
+            ratios=self.step.record.ratios,
+            by_cost=self.dataset.refresh_policy is RefreshPolicy.AUTO,
+        )
 
     def _in_full(self, record: RefreshRecord, optimiser: SparkSession, fallback: Fallback | None) -> RefreshedView:
         step = replace(self.step, mode=RefreshMode.FULL)

@@ -6,11 +6,12 @@ whatever runs meanwhile, until `refresh()` moves on to the newest. Spark starts 
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lakehouse.definition.loading import load_project
 from lakehouse.definition.project import Project
@@ -22,13 +23,14 @@ from lakehouse.run.delta_warehouse import DeltaWarehouse
 from lakehouse.run.outcome import Notice, RunEvent, StepStatus
 from lakehouse.run.pipeline import explain, run_pipeline
 from lakehouse.run.request import RunRequest
+from lakehouse.run.stopping import StopRequest
 from lakehouse.run.workspace import Workspace
 from lakehouse.serving.explanation import explained_table
 from lakehouse.serving.overview import overview_html
 from lakehouse.serving.plan_explanation import explanation_lines
 from lakehouse.serving.readable import TableVersion, external_tables, published_tables, reads_of_others, system_tables
 from lakehouse.serving.record_frame import record_frame
-from lakehouse.serving.run_report import RunReport, interrupt_as_stop
+from lakehouse.serving.run_report import RunReport
 from lakehouse.serving.spark_use import SparkUse
 from lakehouse.serving.text import Text
 from lakehouse.serving.traces import Trace, column_edges, find_column, table_edges, trace
@@ -157,9 +159,9 @@ class Connection:
 
         # Definitions are read anew: they may have been edited since. Its Spark is this process's, so it stays open.
         _SPARK.begin(self)
-        with interrupt_as_stop() as stopped:
+        with StopRequest((signal.SIGINT,), _interrupt) as stop:
             workspace = Workspace(self._root, target=self._target, variables=self._variables)
-            outcome = run_pipeline(workspace, request, emit, stopped)
+            outcome = run_pipeline(workspace, request, emit, stop.stopped)
         return RunReport(outcome=outcome, notices=tuple(notices))
 
     def history(self, table: str | None = None) -> PandasFrame:
@@ -313,3 +315,7 @@ class Connection:
 
 def _texts(names: str | Iterable[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _interrupt(number: int) -> NoReturn:
+    raise KeyboardInterrupt

@@ -19,12 +19,13 @@ def explanation_lines(found: StepExplanation) -> list[str]:
         lines += [f"refresh policy {step.policy.value}", *_allowed_lines(found.allowed)]
     if found.state_is_missing:
         lines.append("the sums and counts to refresh it from are not there yet: it is recomputed once")
-    return [*lines, *map(_source_line, found.sources)]
+    lines += map(_source_line, found.sources)
+    return [*lines, *([str(found.prediction)] if found.prediction else [])]
 
 
 def explanation_fields(found: StepExplanation) -> dict[str, Any]:
     """The same as plain fields. For a streaming table `ways` is None, as nothing was asked."""
-    allowed = found.allowed
+    allowed, prediction = found.allowed, found.prediction
     return {
         "dataset": str(found.step.dataset),
         "mode": found.step.mode.value,
@@ -37,6 +38,7 @@ def explanation_fields(found: StepExplanation) -> dict[str, Any]:
         "refusal": _refusal_fields(allowed.refusal) if allowed and allowed.refusal else None,
         "lacking": [_refusal_fields(refusal) for refusal in allowed.lacking] if allowed else [],
         "state_is_missing": found.state_is_missing,
+        "expected_seconds": {"full": prediction.full, "by_change": prediction.by_change} if prediction else None,
         "sources": [_source_fields(source) for source in found.sources],
     }
 
@@ -49,10 +51,12 @@ def ways_text(allowed: AllowedWays | None) -> str | None:
 
 
 def _allowed_lines(allowed: AllowedWays) -> Iterator[str]:
+    ways = ways_text(allowed) if allowed.modes else "in no way"
     if allowed.refusal is not None:
-        yield f"by what changed: in no way ({_refusal_text(allowed.refusal)})"
+        others = ", not where rows change or go" if allowed.modes else ""
+        yield f"by what changed: {ways}{others} ({_refusal_text(allowed.refusal)})"
         return
-    yield f"by what changed: {ways_text(allowed)}"
+    yield f"by what changed: {ways}"
     for key in allowed.key:
         yield f"key column {key.name}" + (f" from {', '.join(key.sources)}" if key.sources else "")
     for refusal in allowed.lacking:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 
 from lakehouse.run.outcome import Notice, RunOutcome, RunStatus, StepOutcome
 
@@ -42,30 +37,6 @@ class RunReport:
 
     def __repr__(self) -> str:
         return str(self)
-
-
-@contextmanager
-def interrupt_as_stop() -> Iterator[Callable[[], int | None]]:
-    """While it lasts, the first Ctrl-C does not raise: the callable then answers the signal's number, and the run ends
-    cleanly. A second one raises.
-
-    Only the main thread can listen to signals; elsewhere the callable answers None.
-    """
-    received: list[int] = []
-
-    def listen(number: int, frame: FrameType | None) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    before = signal.signal(signal.SIGINT, listen)
-    try:
-        yield lambda: received[0] if received else None
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _what(step: StepOutcome) -> str:

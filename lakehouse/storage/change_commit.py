@@ -8,7 +8,7 @@ already, and it always leaves a commit that carries the epoch and its metadata, 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,11 +38,11 @@ from lakehouse.storage.committer_choice import (
     CommitterLimits,
     choose_committer,
 )
-from lakehouse.storage.deltalake_merge import DeltalakeMerge, seeking
+from lakehouse.storage.deltalake_merge import DeltalakeMerge, seeking, seeks_nan
 from lakehouse.storage.spark_merge import SparkAppend, SparkMerge, restore
 from lakehouse.storage.staged_write import TableWrite, WriteMode, stage_write
 from lakehouse.storage.table_lock import table_lock
-from lakehouse.storage.table_log import rows_changed_between, version_of_epoch
+from lakehouse.storage.table_log import newest_version, rows_changed_between, version_of_epoch
 from lakehouse.storage.table_shape import TableShape, partition_values, read_shape
 
 
@@ -66,14 +66,19 @@ class _Staging:
         """The table's columns, in its order."""
         return [column.name for column in self.shape.columns] if self.shape else self.spark_schema().names
 
-    def choose(self, rows: int, size: int, seeking: int, texts: frozenset[str] = frozenset()) -> CommitterChoice:
-        """Who commits that many rows and bytes, of which `seeking` look for a row of the table."""
-        compared = self.change.key or tuple(self.column_names())
-        measured = ChangeSize(
-            rows=rows, bytes=size, seeking=seeking, compared=compared if seeking else (), partition_texts=texts
-        )
+    @property
+    def match(self) -> tuple[str, ...]:
+        """The columns by which rows of the change set find rows of the table."""
+        return self.change.key or tuple(self.column_names())
+
+    def size(self, rows: int, length: int, seeking: int) -> ChangeSize:
+        """A change set of that many rows and bytes, of which `seeking` look for a row of the table."""
+        return ChangeSize(rows=rows, bytes=length, seeking=seeking, compared=self.match if seeking else ())
+
+    def choose(self, size: ChangeSize) -> CommitterChoice:
+        """Who commits a change set of this size."""
         zone = str(self.session.conf.get("spark.sql.session.timeZone"))
-        return choose_committer(measured, self.shape, zone, self.limits)
+        return choose_committer(size, self.shape, zone, self.limits)
 
 
 class StagedChange:
@@ -115,8 +120,10 @@ class StagedChange:
             version = version_of_epoch(path, application, epoch)
             assert version is not None, f"the commit of epoch {epoch} is not in the log of {path}"
             if alone and rows_changed_between(path, position.version, version - 1):
-                # Another writer slipped in after the look at the table. Its rows stay, ours go.
-                restore(self._staging.session, path, version - 1)
+                # Another writer slipped in after the look at the table. Its rows stay, ours go; unless it wrote after
+                # us too: then the log itself tells the next refresh that these rows are not what was computed.
+                if newest_version(path) == version:
+                    restore(self._staging.session, path, version - 1)
                 raise lost_race(path, f"another writer changed rows after version {position.version}")
         self._close(committed=True)
         return version
@@ -189,10 +196,10 @@ def _open(path: str) -> DeltaTable | None:
 
 def _stage_frame(staging: _Staging, frame: DataFrame, resources: ExitStack) -> StagedChange:
     bound = staging.change.at_most
-    if bound is not None and staging.choose(bound, 0, bound).committer is Committer.DELTALAKE:
+    if bound is not None and staging.choose(staging.size(bound, 0, bound)).committer is Committer.DELTALAKE:
         return _stage_rows(staging, frame.toArrow(), resources)
     kept = keep(staging.change, frame, resources)
-    choice = staging.choose(kept.rows, kept.bytes, kept.rows - kept.inserts)
+    choice = staging.choose(staging.size(kept.rows, kept.bytes, kept.rows - kept.inserts))
     if choice.committer is Committer.SPARK:
         return _stage_spark(staging, kept, choice, resources)
     return _stage_rows(staging, frame.toArrow(), resources, kept)
@@ -201,16 +208,20 @@ def _stage_frame(staging: _Staging, frame: DataFrame, resources: ExitStack) -> S
 def _stage_rows(staging: _Staging, rows: pa.Table, resources: ExitStack, kept: KeptFrame | None = None) -> StagedChange:
     """Stages rows in the driver's memory; `kept` are the same rows in Spark, if they come from there."""
     change = staging.change
-    choice = staging.choose(rows.num_rows, rows.nbytes, seeking(rows).num_rows)
+    choice = staging.choose(staging.size(rows.num_rows, rows.nbytes, seeking(rows).num_rows))
     if choice.committer is Committer.DELTALAKE:
         assert staging.table is not None
         assert staging.shape is not None
         rows = fitted(rows, pa.schema(staging.table.schema().to_arrow()))
         check_words(rows, change.words)
         rows = _unambiguous(rows, change)
-        choice = staging.choose(rows.num_rows, rows.nbytes, seeking(rows).num_rows, _partition_texts(staging, rows))
+        size = replace(
+            staging.size(rows.num_rows, rows.nbytes, seeking(rows).num_rows),
+            seeks_nan=seeks_nan(rows, staging.match),
+            partition_texts=_partition_texts(staging, rows),
+        )
+        choice = staging.choose(size)
         if choice.committer is Committer.DELTALAKE:
-            size = ChangeSize(rows=rows.num_rows, bytes=rows.nbytes)
             engine = DeltalakeMerge(staging.write, staging.shape, rows, change.key)
             resources.close()  # the rows are here; Spark need not keep them
             return StagedChange(staging, engine, size, choice, ExitStack())
@@ -228,7 +239,8 @@ def _stage_spark(staging: _Staging, kept: KeptFrame, choice: CommitterChoice, re
         engine = SparkAppend(session, append, stage_write(frame.drop(CHANGE), append))
     else:
         engine = SparkMerge(session, write, frame, staging.change.key, kept.rows - kept.inserts)
-    return StagedChange(staging, engine, ChangeSize(rows=kept.rows, bytes=kept.bytes), choice, resources.pop_all())
+    size = staging.size(kept.rows, kept.bytes, kept.rows - kept.inserts)
+    return StagedChange(staging, engine, size, choice, resources.pop_all())
 
 
 def _unambiguous(rows: pa.Table, change: ChangeRows) -> pa.Table:

@@ -70,16 +70,19 @@ def read_change_feed(session: SparkSession, location: str, change: TableChange) 
         raise ChangeFeedError(
             f"the changed rows of {location} cannot be read: {change.obstacle_text}.", location=location
         )
-    small = change.reader is FeedReader.ANY and change.bytes <= _SMALL_FEED
-    columns = _plain_columns(location, change.to_version) if small else table_columns(session, location, change)
+    small = None
+    if change.reader is FeedReader.ANY and change.bytes <= _SMALL_FEED:
+        small = DeltaTable(location, version=change.to_version)
+    columns = table_columns(session, location, change) if small is None else _plain_columns(small)
+    columns = StructType([StructField(entry.name, entry.dataType) for entry in columns.fields])
     check_comparable(columns, location)
     schema = StructType([*columns.fields, StructField(WEIGHT, IntegerType())])
     if not change.changes_rows:
         return _from_arrow(session, to_arrow_schema(schema).empty_table(), schema)
-    if not small:
+    if small is None:
         read = file_rows if change.reader is FeedReader.FILES else feed_rows
         return _net(read(session, location, change, columns), change.rows)
-    signed = _small_feed(location, change, schema)
+    signed = _small_feed(small, change, schema)
     if is_flat(columns):
         return _from_arrow(session, net_arrow(signed), schema)
     with ExitStack() as held:
@@ -92,18 +95,17 @@ def read_change_feed(session: SparkSession, location: str, change: TableChange) 
         return netted
 
 
-def _plain_columns(location: str, version: int) -> StructType:
-    """The columns of a table that `deltalake` reads; metadata of its own stays behind, as when Spark reads."""
-    fields = json.loads(DeltaTable(location, version=version).schema().to_json())["fields"]
-    return StructType([StructField.fromJson({**entry, "nullable": True, "metadata": {}}) for entry in fields])
+def _plain_columns(table: DeltaTable) -> StructType:
+    """The columns of a table that `deltalake` reads."""
+    fields = json.loads(table.schema().to_json())["fields"]
+    # Metadata stays behind: Spark would take some of it for a type.
+    return StructType([StructField.fromJson({**entry, "metadata": {}}) for entry in fields])
 
 
-def _small_feed(location: str, change: TableChange, schema: StructType) -> pa.Table:
+def _small_feed(table: DeltaTable, change: TableChange, schema: StructType) -> pa.Table:
     """The feed as `deltalake` reads it, each row with its sign, in the types that Spark takes."""
     names = [entry.name for entry in schema.fields[:-1]]
-    found = DeltaTable(location, version=change.to_version).load_cdf(
-        starting_version=change.from_version + 1, ending_version=change.to_version
-    )
+    found = table.load_cdf(starting_version=change.from_version + 1, ending_version=change.to_version)
     rows = pa.table(found.read_all())
     enters = pc.is_in(rows["_change_type"].cast(pa.string()), value_set=_ENTERS)
     signs = pc.if_else(enters, pa.scalar(1, pa.int32()), pa.scalar(-1, pa.int32()))

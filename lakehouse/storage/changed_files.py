@@ -8,7 +8,7 @@ only the rows that really changed, and are read instead. (Delta protocol: "Add C
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,37 +82,42 @@ def byte_count(location: str, files: Iterable[Mapping[str, Any]]) -> int:
     return sum(file["size"] if file.get("size") is not None else _local_size(location, file["path"]) for file in files)
 
 
-def row_bound(commits: Iterable[Commit], rows_before: Mapping[str, int]) -> int | None:
+def row_bound(commits: Iterable[Commit], rows_before: Callable[[], Mapping[str, int]]) -> int | None:
     """At most how many rows the change feed of these commits holds, None where the log does not tell.
 
-    `rows_before` are the rows of files of the version before, for removals that come without statistics.
+    `rows_before` gives the rows of the files of the version before: asked for removals that come without statistics.
     """
-    known = dict(rows_before)
+    added_rows: dict[str, int] = {}
     total = 0
+
+    def known() -> dict[str, int]:
+        return {**rows_before(), **added_rows}
+
     for commit in commits:
         added, removed = commit.changed("add"), commit.changed("remove")
         counted = _by_metrics(commit)
         if counted is None and any(commit.of("cdc")):
             return None
         if counted is None:
-            counts = [_rows(file, known) for file in (*added, *removed)]
-            counted = None if None in counts else sum(count or 0 for count in counts)
+            counted = _total_rows([*added, *removed], known)
         if counted is None:
             return None
         total += counted
-        known |= {file["path"]: count for file in added if (count := row_count(file)) is not None}
+        added_rows |= {file["path"]: count for file in added if (count := row_count(file)) is not None}
     return total
 
 
-def file_rows(files: Sequence[SignedFile], rows_before: Mapping[str, int]) -> int | None:
+def file_rows(files: Sequence[SignedFile], rows_before: Callable[[], Mapping[str, int]]) -> int | None:
     """The rows of these files together, None where the log does not tell."""
-    counts = [_rows(file.action, rows_before) for file in files]
+    return _total_rows([file.action for file in files], rows_before)
+
+
+def _total_rows(files: list[dict[str, Any]], known: Callable[[], Mapping[str, int]]) -> int | None:
+    counts = [row_count(file) for file in files]
+    if None in counts:
+        rows = known()
+        counts = [rows.get(file["path"]) if count is None else count for file, count in zip(files, counts, strict=True)]
     return None if None in counts else sum(count or 0 for count in counts)
-
-
-def _rows(file: dict[str, Any], known: Mapping[str, int]) -> int | None:
-    counted = row_count(file)
-    return known.get(file["path"]) if counted is None else counted
 
 
 def _by_metrics(commit: Commit) -> int | None:

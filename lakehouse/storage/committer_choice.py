@@ -3,7 +3,9 @@
 Never a difference in result, so `deltalake` gets only what it is known to write exactly as Spark does: everything
 not on a list of known things is Spark's. Its known gaps: features it refuses; timestamps as partition values are
 written in UTC and read by Spark in the session's zone; lengths of char and varchar are not checked; conditions in
-CHECK are another dialect; it cannot read the change feed of partitions whose folder names are escaped.
+CHECK are another dialect; NaN is looked for bit by bit, and there are several; small negative decimals become
+partition values that no one can read (-0.008 is written as 0.0-8); it cannot read the change feed of partitions whose
+folder names are escaped.
 """
 
 from __future__ import annotations
@@ -49,12 +51,14 @@ class CommitterChoice:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSize:
     """A change set as far as it matters here: rows, bytes in memory, how many rows look for a row of the table
-    (the others are added unseen), the columns that are compared to do so, and texts that become partition values."""
+    (the others are added unseen), the columns that are compared to do so, whether NaN is among the values sought, and
+    texts that become partition values."""
 
     rows: int
     bytes: int
     seeking: int = 0
     compared: tuple[str, ...] = ()
+    seeks_nan: bool = False
     partition_texts: frozenset[str] = frozenset()
 
 
@@ -159,6 +163,11 @@ def _columns(change: ChangeSize, table: TableShape, zone: str) -> CommitterChoic
     nested = [name for name in change.compared if not is_flat(table.column(name).type)]
     if nested:
         return _spark(CommitterReason.COLUMN, f"rows are compared by the nested column '{nested[0]}'")
+    if change.seeks_nan:
+        return _spark(CommitterReason.COLUMN, "rows are compared by a column that is NaN")
+    inner = [column.name for column in table.columns if not is_flat(column.type) and _has_floats(column.type)]
+    if change.seeking and inner:
+        return _spark(CommitterReason.COLUMN, f"floating point numbers are nested in column '{inner[0]}'")
     return None
 
 
@@ -189,11 +198,18 @@ def _is_written_alike(kind: Any) -> bool:
             return False
 
 
+def _has_floats(kind: Any) -> bool:
+    if isinstance(kind, dict):
+        return any(_has_floats(part) for part in kind.values())
+    if isinstance(kind, list):
+        return any(_has_floats(part["type"]) for part in kind)
+    return kind in {"float", "double"}
+
+
 def _partitions(change: ChangeSize, table: TableShape, zone: str) -> CommitterChoice | None:
     for name in table.partition_by:
         kind = table.column(name).type
-        is_plain = kind in _PARTITION_TYPES or (isinstance(kind, str) and _DECIMAL.fullmatch(kind))
-        if not is_plain and not (kind == "timestamp" and zone in UTC_ZONES):
+        if kind not in _PARTITION_TYPES and not (kind == "timestamp" and zone in UTC_ZONES):
             return _spark(CommitterReason.PARTITION, f"it is partitioned by '{name}' of type {kind}")
     escaped = sorted(filter(needs_escaping, change.partition_texts))
     if escaped:

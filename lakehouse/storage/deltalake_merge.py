@@ -93,7 +93,7 @@ class DeltalakeMerge:
             commit_properties=properties,
         ).when_matched_delete(predicate=_is(Change.DELETE, Change.REMOVE))
         if values:
-            differs = " OR ".join(f"({_name('t', name)} IS DISTINCT FROM {_name('s', name)})" for name in values)
+            differs = " OR ".join(_differs(name, self._rows.schema.field(name).type) for name in values)
             merger = merger.when_matched_update(
                 updates={_quoted(name): _name("s", name) for name in values},
                 predicate=f"({_is(Change.UPDATE)} AND ({differs}))",
@@ -120,6 +120,22 @@ def merge_predicate(rows: pa.Table, match: tuple[str, ...], partition_by: tuple[
     for name in ranged:
         terms.append(_within(column_ranges(name, sought.column(name), _RANGES), sought.schema.field(name).type))
     return " AND ".join(terms)
+
+
+def seeks_nan(rows: pa.Table, match: tuple[str, ...]) -> bool:
+    """Whether rows of the table are looked for by NaN. `deltalake` takes NaN of different bits for different."""
+    sought = seeking(rows)
+    floats = [sought.column(name) for name in match if pa.types.is_floating(sought.schema.field(name).type)]
+    return any(pc.any(pc.is_nan(values)).as_py() for values in floats)
+
+
+def _differs(name: str, kind: pa.DataType) -> str:
+    old, new = _name("t", name), _name("s", name)
+    differs = f"({old} IS DISTINCT FROM {new})"
+    if not pa.types.is_floating(kind):
+        return differs
+    both_nan = f"(COALESCE(isnan({old}), FALSE) AND COALESCE(isnan({new}), FALSE))"
+    return f"({differs} AND (NOT {both_nan}))"
 
 
 def _within(found: ColumnRanges, kind: pa.DataType) -> str:

@@ -21,6 +21,7 @@ QUICK_SECONDS = 60.0  # below this the optimizing compiler costs more than it gi
 STARTED_DEFAULTS = {"spark.master": "local[*]", "spark.ui.showConsoleProgress": "false"}
 _LOCAL_DEFAULTS = {
     "spark.ui.enabled": "false",
+    "spark.sql.ui.explainMode": "simple",  # each query's plan is described for the UI at start, whether it is on or not
     "spark.sql.catalogImplementation": "in-memory",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
@@ -83,6 +84,8 @@ def small_data_defaults(cores: int, expected_seconds: float | None) -> dict[str,
     return {
         "spark.sql.shuffle.partitions": str(max(2, partitions)),
         "spark.databricks.delta.snapshotPartitions": "1",
+        # A copy of the file list in the checksum file, which nothing here reads: a Spark job per commit.
+        "spark.databricks.delta.allFilesInCrc.enabled": "false",
     }
 
 

@@ -100,6 +100,11 @@ def is_local(file: SourceFile) -> bool:
     return file.uri.startswith("file://")
 
 
+def is_plain(file: SourceFile) -> bool:
+    """Whether reading its bytes costs the driver little: on a local disk, and not packed."""
+    return is_local(file) and not file.path.endswith((".gz", ".bz2", ".zst", ".lz4", ".snappy", ".deflate"))
+
+
 def local_path(file: SourceFile) -> str:
     """The path of a local file for the operating system."""
     return file.uri[len("file://") :]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -27,7 +28,7 @@ from lakehouse.storage.changed_files import (
     signed_files,
 )
 from lakehouse.storage.commit_log import Commit, CommitLog
-from lakehouse.storage.table_contents import StoredFile, read_files, total_rows
+from lakehouse.storage.table_contents import read_files, total_rows
 from lakehouse.storage.table_metadata import (
     TableMetadata,
     metadata_at,
@@ -170,7 +171,7 @@ def _change(location: str, commits: list[Commit], steps: list[TableMetadata], ta
     if missing is not None:
         text = f"file '{missing}' is gone"
         return _obstructed(from_version, to_version, FeedObstacle.MISSING_COMMITS, text, table)
-    rows_before = _rows_before(location, commits, from_version)
+    rows_before = cache(lambda: _rows_before(location, from_version))
     files = [file.action for file in moved] if reader is FeedReader.FILES else feed_files(commits)
     rows, length = _size(table)
     changes = any(commit.changes_rows for commit in commits)
@@ -227,10 +228,8 @@ def _is_plain_file(file: Mapping[str, Any]) -> bool:
     )
 
 
-def _rows_before(location: str, commits: list[Commit], version: int) -> dict[str, int]:
-    """The rows of the files of the version before, if removals of these commits do not tell theirs."""
-    if all(file.get("stats") for commit in commits for file in commit.changed("remove")):
-        return {}
+def _rows_before(location: str, version: int) -> dict[str, int]:
+    """The rows of each file of a version, as far as they are known."""
     table = open_version(location, version)
-    files: list[StoredFile] = read_files(table) if table is not None else []
+    files = read_files(table) if table is not None else []
     return {file.path: file.rows for file in files if file.rows is not None}

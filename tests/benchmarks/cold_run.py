@@ -75,12 +75,18 @@ def run_sdp(folder: Path, landing: Path, python: Path) -> Timing:
     (folder / "landing").symlink_to(landing)
     spec = folder / "spark-pipeline.yml"
     spec.write_text(spec.read_text().replace("file:///tmp/sdp_flights_storage", (folder / "storage").as_uri()))
+    warehouse = folder / "spark-warehouse"
+    wall = run_sdp_project(folder, warehouse, python, PROFILE)
+    return Timing(wall=wall, tables={name: warehouse / name.replace(".", "_") for name in COMPARED})
+
+
+def run_sdp_project(folder: Path, warehouse: Path, python: Path, settings: Mapping[str, str]) -> float:
+    """Wall seconds of `spark-pipelines run` on the SDP project in `folder`, with these Spark settings and Delta."""
     jars = find_jars()
     if jars is None:
         sys.exit("Delta's jars were never fetched on this machine; run `lakehouse run` on any project first.")
-    warehouse = folder / "spark-warehouse"
     settings = {
-        **PROFILE,
+        **settings,
         "spark.sql.warehouse.dir": str(warehouse),
         "spark.driver.extraClassPath": ":".join(map(str, jars.files)),
     }
@@ -94,9 +100,9 @@ def run_sdp(folder: Path, landing: Path, python: Path) -> Timing:
         "PYSPARK_PYTHON": str(python),
         "PATH": f"{python.parent}:{os.environ['PATH']}",
     }
+    spec = folder / "spark-pipeline.yml"
     command = [str(python.parent / "spark-pipelines"), "run", "--spec", str(spec)]
-    wall = timed(command, folder=folder, environment=environment)
-    return Timing(wall=wall, tables={name: warehouse / name.replace(".", "_") for name in COMPARED})
+    return timed(command, folder=folder, environment=environment)
 
 
 def run_lakehouse(folder: Path, landing: Path) -> Timing:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,7 +32,6 @@ from lakehouse.cli.run_command import JsonRun, RunView
 from lakehouse.cli.run_live import LiveRun
 from lakehouse.cli.run_plain import PlainRun
 from lakehouse.cli.screen import Screen
-from lakehouse.cli.stopping import StopRequest
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import LoadPlan, SourceFile
 from lakehouse.plan.records import Publication
@@ -219,32 +216,13 @@ def test_a_short_terminal_shows_what_runs_first(project: Path, monkeypatch: pyte
     assert {names[30], names[39]} <= set(kept)
 
 
-def test_a_stop_request_is_remembered_and_announced_once() -> None:
-    said: list[str] = []
-    before = signal.getsignal(signal.SIGTERM)
-    with StopRequest(said.append) as stop:
-        assert stop.stopped() is None
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert [stop.stopped(), stop.stopped()] == [15, 15]
-    assert len(said) == 1
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_a_handler_that_spark_puts_in_the_way_is_replaced() -> None:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where no one can press Ctrl-C
-    with StopRequest(lambda _: None) as stop:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        assert stop.stopped() is None
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop.stopped() == 2
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
-
-
 def test_the_second_signal_ends_the_process_at_once() -> None:
     code = (
-        "import os, signal\nfrom lakehouse.cli.stopping import StopRequest\n"
-        "with StopRequest(print, lambda: print('restored', flush=True)):\n"
+        "import os, signal\nfrom lakehouse.cli.run_command import SIGNALS, JsonRun, end_at_once\n"
+        "from lakehouse.run.stopping import StopRequest\n"
+        "class View(JsonRun):\n"
+        "    def close(self): print('restored', flush=True)\n"
+        "with StopRequest(SIGNALS, lambda number: end_at_once(View(None), number)):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    print('never')\n"

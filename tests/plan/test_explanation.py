@@ -11,7 +11,7 @@ from lakehouse.names import TableName
 from lakehouse.plan.algebra import AggregateCall, Attribute, EquiKey, NodeKind, PlanNode
 from lakehouse.plan.exactness import exactness
 from lakehouse.plan.explanation import KeyColumn, allowed_ways, column_sources
-from lakehouse.plan.maintenance import Refusal, RefusalCode, derive_maintenance
+from lakehouse.plan.maintenance import RefusalCode
 from lakehouse.plan.refresh_plan import RefreshMode
 
 SOURCE = PlanNode(
@@ -69,12 +69,12 @@ def over(child: PlanNode, kind: NodeKind, **details: Any) -> PlanNode:
 
 
 def test_rows_one_by_one_may_be_appended() -> None:
-    found = allowed_ways(derive_maintenance(MONTHS), ["month", "price", "weight"])
+    found = allowed_ways(MONTHS, ["month", "price", "weight"])
     assert (found.modes, found.key, found.lacking) == ((RefreshMode.APPEND, RefreshMode.KEYS), (), ())
 
 
 def test_an_aggregate_tells_its_key_by_the_name_it_has_in_the_result() -> None:
-    found = allowed_ways(derive_maintenance(grouped(MONTHS, 4, 2, SUM)), ["m", "t"])
+    found = allowed_ways(grouped(MONTHS, 4, 2, SUM), ["m", "t"])
     assert found.modes == (RefreshMode.AGGREGATE,)
     assert found.key == (KeyColumn("m", ("silver.orders.day",)),)
     assert found.is_unique
@@ -82,20 +82,29 @@ def test_an_aggregate_tells_its_key_by_the_name_it_has_in_the_result() -> None:
 
 
 def test_what_the_cheaper_ways_lacked_names_the_expression() -> None:
-    found = allowed_ways(derive_maintenance(grouped(MONTHS, 4, 2, DISTINCT)), ["m", "t"])
+    found = allowed_ways(grouped(MONTHS, 4, 2, DISTINCT), ["m", "t"])
     assert found.modes == (RefreshMode.KEYS,)
     assert [refusal.code for refusal in found.lacking] == [RefusalCode.NOT_MONOTONE, RefusalCode.OPERATOR]
     assert "count(DISTINCT price)" in found.lacking[1].text
 
 
 def test_a_refusal_leaves_no_way() -> None:
-    refusal = Refusal(RefusalCode.NO_KEY, "x")
-    assert allowed_ways(refusal, ["m"]).refusal == refusal
-    assert allowed_ways(refusal, ["m"]).modes == ()
+    found = allowed_ways(over(FLOATS, NodeKind.AGGREGATE, keys=(9,)), ["m", "t"])
+    assert found.modes == ()
+    assert found.refusal is not None
+    assert found.refusal.code is RefusalCode.INEXACT
+
+
+def test_rows_without_equality_can_still_be_added() -> None:
+    tagged = over(SOURCE, NodeKind.FILTER, output=(Attribute(1, "tags", "map<string,int>"),))
+    found = allowed_ways(tagged, ["tags"])
+    assert found.modes == (RefreshMode.APPEND,)
+    assert found.refusal is not None
+    assert found.refusal.code is RefusalCode.TYPE
 
 
 def test_an_expression_that_varies_leaves_no_way() -> None:
-    found = allowed_ways(derive_maintenance(MONTHS), ["month", "price", "weight"], ["rand"])
+    found = allowed_ways(MONTHS, ["month", "price", "weight"], ["rand"])
     assert found.modes == ()
     assert found.refusal is not None
     assert found.refusal.code is RefusalCode.NOT_DETERMINISTIC

@@ -41,9 +41,12 @@ class View:
         """What stands in the project's file."""
         if self.language == "python":
             kind = "temporary_view" if self.temporary else "materialized_view"
-            return f"@dp.{kind}(name={self.name!r})\ndef {self.name}():\n{self.text}\n"
+            policy = "" if self.temporary else ", refresh_policy='incremental'"
+            return f"@dp.{kind}(name={self.name!r}{policy})\ndef {self.name}():\n{self.text}\n"
         kind = "TEMPORARY VIEW" if self.temporary else "MATERIALIZED VIEW"
-        return f"CREATE {kind} {self.name} AS\n  {self.text};\n"
+        # On tables as small as these a full refresh would often be the cheaper one.
+        policy = "" if self.temporary else " REFRESH POLICY INCREMENTAL"
+        return f"CREATE {kind} {self.name}{policy} AS\n  {self.text};\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ SETTINGS = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
 _PYTHON_HEAD = (
-    "from pyspark import pipelines as dp\nfrom pyspark.sql import Window\nfrom pyspark.sql import functions as F\n\n"
+    "from lakehouse import pipelines as dp\nfrom pyspark.sql import Window\nfrom pyspark.sql import functions as F\n\n"
 )
 Rows = Counter[tuple[Any, ...]]
 

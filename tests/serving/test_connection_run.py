@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,6 @@ from pyspark.sql import SparkSession
 import lakehouse
 from lakehouse.errors import DefinitionError, UnknownName, UsageError
 from lakehouse.run.outcome import RunStatus, StepStatus
-from lakehouse.serving.run_report import interrupt_as_stop
 
 # pyspark's collect() leaves its socket to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -86,27 +83,3 @@ def test_what_cannot_be_run_raises(spark: SparkSession, root: Path) -> None:
         (root / "tables" / "orders.yml").write_text("streaming_tabel: x\n")
         with pytest.raises(DefinitionError):
             lh.run()
-
-
-def test_ctrl_c_asks_the_run_to_stop() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with interrupt_as_stop() as stopped:
-        assert stopped() is None
-        signal.raise_signal(signal.SIGINT)
-        assert stopped() == signal.SIGINT
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_another_thread_cannot_listen_and_need_not() -> None:
-    answers = []
-
-    def elsewhere() -> None:
-        with interrupt_as_stop() as stopped:
-            answers.append(stopped())
-
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    thread.join()
-    assert answers == [None]

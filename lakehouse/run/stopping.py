@@ -1,37 +1,44 @@
-"""Ctrl-C and SIGTERM: the first asks the run to stop cleanly, a second one ends the process at once."""
+"""Signals during a run: the first asks the run to stop cleanly, what a second one does is the caller's to say."""
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from typing import Any
 
 
 class StopRequest:
-    """While it is entered, remembers the first signal. `announce` is called once, outside the signal handler, when
-    the run first asks; `before_abort` on the way out of a process that is ended at once."""
+    """While it is entered, remembers the first of `signals`; `again` gets the number of each later one.
 
-    def __init__(self, announce: Callable[[str], None], before_abort: Callable[[], None] = lambda: None) -> None:
+    `announce` is called once, outside the signal handler, when the run first asks. Only the main thread can listen to
+    signals: entered elsewhere, nobody asks to stop.
+    """
+
+    def __init__(
+        self,
+        signals: Sequence[signal.Signals],
+        again: Callable[[int], None],
+        announce: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._signals = signals
+        self._again = again
         self._announce = announce
-        self._before_abort = before_abort
         self._number: int | None = None
         self._announced = threading.Lock()
-        self._previous: dict[signal.Signals, object] = {}
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        for number in SIGNALS:
-            self._previous[number] = signal.signal(number, self._received)
+        if _is_main_thread():
+            self._previous = {number: signal.signal(number, self._received) for number in self._signals}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, before in self._previous.items():
-            signal.signal(number, before)  # type: ignore[arg-type]
+            signal.signal(number, before)
 
     def stopped(self) -> int | None:
         """The number of the signal that told the run to stop, or None. Asked again and again by the run."""
@@ -44,7 +51,7 @@ class StopRequest:
 
     def _listen_again(self) -> None:
         # pyspark's SparkContext puts a handler of its own in the way when it starts; only the main thread can tell.
-        if threading.current_thread() is threading.main_thread():
+        if _is_main_thread():
             for number in self._previous:
                 if signal.getsignal(number) != self._received:
                     signal.signal(number, self._received)
@@ -52,7 +59,9 @@ class StopRequest:
     def _received(self, number: int, frame: FrameType | None) -> None:
         if self._number is None:
             self._number = number
-            return
-        # Whatever hangs, the user wants out: the kernel drops the lock, and the next run settles what is half done.
-        self._before_abort()
-        os._exit(128 + number)
+        else:
+            self._again(number)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,85 @@
+"""Some rows of a Delta table at one version, chosen by key values, without Spark where that is right and quicker.
+
+The first read of a new version costs Spark over a second, whatever its rows, to build the table's state from its log.
+A refresh reads the tables it has just written, so that would be most of what a small one takes.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+_LARGEST_READ = 64 << 20  # bytes of files that this process reads at once
+_MOST_ROWS = 20_000  # what goes into a plan as rows
+_FILTERED_TYPES = (pa.types.is_integer, pa.types.is_string, pa.types.is_date, pa.types.is_boolean)
+
+
+def table_schema(location: str, version: int) -> StructType | None:
+    """The columns of the table at a version, without reading it in Spark; None where only Spark can open it."""
+    table = _plain_table(location, version)
+    return StructType.fromJson(_json(table.schema().to_json())) if table is not None else None
+
+
+def rows_of_keys(session: SparkSession, location: str, version: int, keys: DataFrame | None) -> DataFrame:
+    """The table's rows at `version` whose columns, named as those of `keys`, hold values of it: at least those, and
+    perhaps others. NULL is a value like any other. Without `keys` all rows."""
+    frame = session.read.format("delta").option("versionAsOf", version)
+    table = _plain_table(location, version)
+    if table is None or _bytes(table) > _LARGEST_READ:
+        return frame.load(location)
+    condition = None
+    if keys is not None:
+        condition = _condition(keys.toArrow())
+    dataset = table.to_pyarrow_dataset()
+    if keys is not None and condition is None and _bytes(table) > _LARGEST_READ // 8:
+        return frame.load(location)
+    rows = dataset.to_table(filter=condition)
+    if rows.num_rows > _MOST_ROWS:
+        return frame.load(location)
+    return session.createDataFrame(rows, schema=_nullable(table))
+
+
+def _plain_table(location: str, version: int) -> DeltaTable | None:
+    """The table, if it has no feature that `deltalake` does not read."""
+    table = DeltaTable(location, version=version)
+    protocol = table.protocol()
+    understood = {"timestampNtz", "appendOnly", "invariants"}
+    if protocol.min_reader_version > 1 and not set(protocol.reader_features or ("?",)) <= understood:
+        return None
+    return table
+
+
+def _condition(values: pa.Table) -> pc.Expression | None:
+    """A condition that the rows of all these keys meet, on as many of the columns as can be looked for."""
+    conditions = []
+    for name in values.column_names:
+        column = values.column(name)
+        if not any(matches(column.type) for matches in _FILTERED_TYPES):
+            continue
+        found = pc.field(name).isin(pc.unique(column.drop_null().combine_chunks()))
+        conditions.append(found | pc.field(name).is_null() if column.null_count else found)
+    return reduce(lambda one, other: one & other, conditions) if conditions else None
+
+
+def _bytes(table: DeltaTable) -> int:
+    sizes = pa.table(table.get_add_actions(flatten=True)).column("size_bytes")
+    return int(pc.sum(sizes).as_py() or 0)
+
+
+def _nullable(table: DeltaTable) -> StructType:
+    fields = _json(table.schema().to_json())["fields"]
+    return StructType.fromJson(
+        {"type": "struct", "fields": [{**field, "nullable": True, "metadata": {}} for field in fields]}
+    )
+
+
+def _json(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    return found
