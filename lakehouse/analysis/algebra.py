@@ -25,6 +25,7 @@ _CONTENT_BLIND = {
     "spark.sql.optimizer.runtimeFilter.semiJoinReduction.enabled": "false",
     "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
     "spark.sql.optimizer.nestedSchemaPruning.enabled": "false",
+    "spark.sql.variant.pushVariantIntoScan": "false",  # it gives the columns other identifiers
     "spark.sql.optimizer.excludedRules": ",".join(
         f"org.apache.spark.sql.catalyst.optimizer.{rule}"
         for rule in ("InferWindowGroupLimit", "MergeScalarSubqueries", "InjectRuntimeFilter")

@@ -81,6 +81,7 @@ _VARIATIONS = {
 }
 
 
+_LISTS = frozenset({"collect_list", "collect_set", "listagg", "array_agg"})
 _ORDERED_AGGREGATES = frozenset({"First", "Last", "AnyValue", "CollectList", "CollectSet", "ListAgg"})
 """Aggregates that Spark calls deterministic although the order of rows decides their value."""
 
@@ -93,6 +94,16 @@ class QueryReads:
     temporary_views: tuple[str, ...]
     undeclared: tuple[UndeclaredRead, ...]
     nondeterminism: tuple[Nondeterminism, ...]
+
+    @property
+    def unstable(self) -> tuple[str, ...]:
+        """The expressions that may give other values when the same rows are computed again. Lists in any order are
+        not among them: the rules of change know them as inexact."""
+        return tuple(
+            item.expression
+            for item in self.nondeterminism
+            if item.variation is not Variation.ORDER or item.expression not in _LISTS
+        )
 
     @property
     def volatile(self) -> tuple[str, ...]:

@@ -42,6 +42,15 @@ def empty_select(columns: Iterable[OutputColumn]) -> str:
     return f"SELECT {typed} WHERE false"
 
 
+def table_columns(columns: Iterable[OutputColumn]) -> str:
+    """The parenthesised column list of a CREATE TABLE with these columns.
+
+    >>> table_columns([OutputColumn(name="a b", type="DECIMAL(9,2)"), OutputColumn(name="c", type="INT")])
+    '(`a b` DECIMAL(9,2), `c` INT)'
+    """
+    return f"({', '.join(f'{quote_identifier(column.name)} {column.type}' for column in columns)})"
+
+
 def view_columns(columns: Iterable[OutputColumn]) -> str:
     """The parenthesised column list of a CREATE VIEW, which names the columns and keeps their comments.
 

@@ -13,7 +13,7 @@ from lakehouse.errors import UsageError, nearest
 
 EXIT_CODES = """exit codes:
   0    done
-  1    a refresh failed, or source files were set aside
+  1    a refresh failed, source files were set aside, or --verify found a difference
   2    wrong usage, wrong definition, or something missing on this machine
   4    another run holds the project
   70   an error in lakehouse itself
@@ -129,6 +129,14 @@ def _running(parser: ArgumentParser, commands: Any) -> None:
     for command in (dry_run, run):
         _add_project(command, positional=True)
         _add_selection(command)
+    run.add_argument(
+        "--verify",
+        metavar="all|N",
+        type=all_or_positive,
+        nargs="?",
+        const="10000",
+        help="compute every refreshed view once more in full and compare all rows, or about N (default: 10000)",
+    )
 
 
 def _add_selection(command: ArgumentParser) -> None:
@@ -165,6 +173,14 @@ def _looking(parser: ArgumentParser, commands: Any) -> None:
     )
     show.add_argument("table", metavar="TABLE", help="name of a dataset")
     _add_project(show)
+    explain = parser.add_command(
+        commands,
+        "explain",
+        "explain one dataset: how it came about, how it can be kept up to date, what a run would do with it now",
+        "lakehouse explain gold.revenue_by_day",
+    )
+    explain.add_argument("table", metavar="TABLE", help="name of a streaming table or a materialized view")
+    _add_project(explain)
     history = parser.add_command(
         commands,
         "history",
@@ -234,6 +250,16 @@ def _add_json(command: ArgumentParser) -> None:
     command.add_argument_group("output").add_argument(
         "--json", action="store_true", help="print one JSON event a line, and nothing else"
     )
+
+
+def all_or_positive(text: str) -> str:
+    """`all`, or a number from 1, as an argument."""
+    if text == "all":
+        return text
+    try:
+        return str(positive(text))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither 'all' nor a number from 1") from None
 
 
 def positive(text: str) -> int:

@@ -1,4 +1,4 @@
-"""`lakehouse dry-run`: prints the plan that `run` would execute. Nothing is written."""
+"""`lakehouse dry-run`: prints the plan that `run` would execute, and what speaks for it. Nothing is written."""
 
 from __future__ import annotations
 
@@ -11,18 +11,30 @@ from lakehouse.cli.run_events import plan_fields
 from lakehouse.cli.run_text import PLAN_COLUMNS
 from lakehouse.cli.screen import Screen
 from lakehouse.plan.refresh_plan import RefreshMode
+from lakehouse.run.explaining import explain_steps
 from lakehouse.run.pipeline import dry_run
+from lakehouse.serving.plan_explanation import explanation_fields, explanation_lines, ways_text
 
 
 def execute(arguments: argparse.Namespace, screen: Screen) -> int:
     """Exit code 0. Raises what a run would raise before it begins."""
     with opened_workspace(arguments) as workspace:
-        plan = dry_run(workspace, run_request(arguments)).plan
+        found = dry_run(workspace, run_request(arguments))
+        plan, explained = found.plan, explain_steps(workspace, found)
         for notice in workspace.project.notices:
             screen.event("notice", text=notice, about="")
             screen.say(f"note: {notice}")
     screen.event("plan", **plan_fields(plan))
-    screen.table(PLAN_COLUMNS, plan_fields(plan)["steps"])
+    for each in explained:
+        screen.event("explanation", **explanation_fields(each))
+    ways = {str(each.step.dataset): ways_text(each.allowed) for each in explained}
+    screen.table(PLAN_COLUMNS, [{**row, "ways": ways[row["dataset"]]} for row in plan_fields(plan)["steps"]])
+    for each in explained:
+        if each.allowed is not None and each.step.mode is not RefreshMode.SKIP:
+            screen.say()
+            screen.say(str(each.step.dataset), "bold")
+            for line in explanation_lines(each)[1:]:  # the first is in the table
+                screen.say(f"  {line}")
     due = sum(step.mode is not RefreshMode.SKIP for step in plan.steps)
     screen.say()
     if due:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import socket
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from lakehouse.cli.figures import count, duration, few, instant
 from lakehouse.cli.project_arguments import opened_workspace
 from lakehouse.cli.screen import Column, Screen
 from lakehouse.cli.table_states import find_dataset
-from lakehouse.run.outcome import RunStatus, StepStatus
+from lakehouse.plan.refresh_plan import RefreshMode
+from lakehouse.run.outcome import RowsChanged, RunStatus, StepStatus
 from lakehouse.run.workspace import Workspace
 
 RUN_COLUMNS = (
@@ -30,6 +32,7 @@ REFRESH_COLUMNS = (
     Column(key="mode", title="mode"),
     Column(key="version", title="version", right=True, wide=True),
     Column(key="rows", title="rows", write=count, right=True),
+    Column(key="changed", title="changed", right=True),
     Column(key="why", title="why", folds=True),
 )
 
@@ -77,7 +80,8 @@ def run_rows(workspace: Workspace, limit: int) -> list[dict[str, Any]]:
 
 def refresh_rows(workspace: Workspace, dataset: str, limit: int) -> list[dict[str, Any]]:
     """The newest refreshes of one dataset, newest first, as in `system/refreshes`; `rows` are those that were written,
-    if any were to be, `why` is the reason or the error. Runs that had nothing to do for it do not count."""
+    if any were to be, `changed` those added, replaced and removed where it was not recomputed, `why` is the reason or
+    the error, `lacking` what cheaper ways lacked. Runs that had nothing to do for it do not count."""
     rows = workspace.warehouse.refreshes.rows(
         filters=[
             ("project", "=", workspace.project.spec.name),
@@ -86,11 +90,25 @@ def refresh_rows(workspace: Workspace, dataset: str, limit: int) -> list[dict[st
         ]
     )
     rows.sort(key=lambda row: row["started_at"], reverse=True)
-    written = StepStatus.REFRESHED.value
-    return [
-        {**row, "rows": row["rows_out"] if row["status"] == written else None, "why": row["error"] or row["reason"]}
-        for row in rows[:limit]
-    ]
+    return [_refresh_fields(row) for row in rows[:limit]]
+
+
+def _refresh_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    is_written = row["status"] == StepStatus.REFRESHED.value
+    return {
+        **row,
+        "rows": row["rows_out"] if is_written else None,
+        "changed": _changed(row) if is_written else None,
+        "why": row["error"] or row["reason"],
+        "lacking": json.loads(row["lacking"]) if row["lacking"] else [],
+    }
+
+
+def _changed(row: Mapping[str, Any]) -> str | None:
+    # Runs of older versions did not count them.
+    if row["mode"] == RefreshMode.FULL.value or row["rows_inserted"] is None:
+        return None
+    return str(RowsChanged(row["rows_inserted"], row["rows_updated"], row["rows_deleted"]))
 
 
 def _run_fields(row: Mapping[str, Any], refreshes: list[dict[str, Any]]) -> dict[str, Any]:

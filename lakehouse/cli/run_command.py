@@ -16,6 +16,7 @@ from lakehouse.run.outcome import RunEvent
 from lakehouse.run.pipeline import run_pipeline
 from lakehouse.run.request import RunRequest
 from lakehouse.run.stopping import StopRequest
+from lakehouse.run.verification import RowSample
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -79,7 +80,17 @@ def run_request(arguments: argparse.Namespace) -> RunRequest:
         full_refresh_all=arguments.full_refresh_all,
         select=tuple(arguments.select),
         exclude=tuple(arguments.exclude),
+        verify=getattr(arguments, "verify", None) and row_sample(arguments.verify),
     )
+
+
+def row_sample(text: str) -> RowSample:
+    """How much --verify asks for: `all`, or about so many rows a view.
+
+    >>> row_sample("all").rows, row_sample("500").rows
+    (None, 500)
+    """
+    return RowSample(None if text == "all" else int(text))
 
 
 def run_view(screen: Screen, root: Path) -> RunView:

@@ -11,11 +11,13 @@ from lakehouse.run.outcome import (
     Notice,
     RefreshEnded,
     RefreshStarted,
+    RefreshVerified,
     RunEnded,
     RunEvent,
     RunOutcome,
     RunStarted,
     StepOutcome,
+    Verification,
 )
 
 
@@ -28,6 +30,8 @@ def event_fields(event: RunEvent) -> tuple[str, dict[str, Any]]:
             return "refresh_started", {"dataset": str(dataset)}
         case RefreshEnded(outcome=step):
             return "refresh_ended", step_outcome_fields(step)
+        case RefreshVerified(verification=verification):
+            return "refresh_verified", verification_fields(verification)
         case RunEnded(outcome=outcome):
             return "run_ended", outcome_fields(outcome)
         case Notice(text=text, about=about):
@@ -49,6 +53,7 @@ def step_fields(step: RefreshStep) -> dict[str, Any]:
     return {
         "dataset": str(step.dataset),
         "mode": step.mode.value,
+        "policy": step.policy.value,
         "reason_code": step.reason.code.value,
         "reason": step.reason.text,
         "inputs": [str(name) for name in step.inputs],
@@ -70,11 +75,31 @@ def step_outcome_fields(outcome: StepOutcome) -> dict[str, Any]:
         "version": outcome.version if outcome.version >= 0 else None,
         "rows_in": outcome.rows_in,
         "rows_out": outcome.rows_out,
+        "rows_inserted": outcome.rows_changed.inserted,
+        "rows_updated": outcome.rows_changed.updated,
+        "rows_deleted": outcome.rows_changed.deleted,
+        "lacking": list(outcome.lacking),
         "files": outcome.files,
         "files_aside": [{"path": bad.path, "reason": bad.reason} for bad in outcome.bad_files],
         "notices": list(outcome.notices),
         "seconds": outcome.seconds,
         "error": error_fields(outcome.error) if outcome.error else None,
+    }
+
+
+def verification_fields(found: Verification) -> dict[str, Any]:
+    """A view against its query."""
+    return {
+        "dataset": str(found.dataset),
+        "version": found.version if found.version >= 0 else None,
+        "holds": found.holds,
+        "rows": found.rows,
+        "compared": found.compared,
+        "missing": found.missing,
+        "surplus": found.surplus,
+        "left_out": list(found.left_out),
+        "problem": found.problem,
+        "error": error_fields(found.error) if found.error else None,
     }
 
 
@@ -87,6 +112,10 @@ def outcome_fields(outcome: RunOutcome) -> dict[str, Any]:
         "publication": outcome.publication.sequence if outcome.publication else None,
         "datasets": status_counts(outcome),
         "rows_out": sum(step.rows_out for step in outcome.steps),
+        "verified": {
+            "views": len(outcome.verified),
+            "differing": [str(v.dataset) for v in outcome.verified if not v.holds],
+        },
         "seconds": (outcome.ended_at - outcome.started_at).total_seconds(),
     }
 

@@ -13,7 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from lakehouse.cli.figures import count, counted, duration
+from lakehouse.cli.figures import counted, duration
 from lakehouse.cli.run_plain import worth_saying
 from lakehouse.cli.run_text import (
     CHANGE_COLUMNS,
@@ -22,7 +22,10 @@ from lakehouse.cli.run_text import (
     closing_text,
     failure_lines,
     notice_lines,
+    rows_text,
     started_text,
+    verification_lines,
+    verified_text,
 )
 from lakehouse.cli.screen import Screen
 from lakehouse.names import TableName
@@ -31,6 +34,7 @@ from lakehouse.run.outcome import (
     Notice,
     RefreshEnded,
     RefreshStarted,
+    RefreshVerified,
     RunEnded,
     RunEvent,
     RunOutcome,
@@ -108,6 +112,8 @@ class LiveRun:
                     self._progress[dataset].since = time.monotonic()
             case RefreshEnded(outcome=step):
                 self._step_ended(step)
+            case RefreshVerified(verification=verification):
+                self.say(verified_text(verification), None if verification.holds else "red")
             case RunEnded():
                 pass
 
@@ -132,6 +138,8 @@ class LiveRun:
             self._screen.say(line, "yellow")
         style = {RunStatus.SUCCEEDED: "green", RunStatus.FAILED: "red"}.get(outcome.status, "yellow")
         self._screen.say(closing_text(outcome), style)
+        for line in verification_lines(outcome):
+            self._screen.say(line, "red")
 
     def _render(self) -> RenderableType:
         with self._lock:
@@ -153,7 +161,7 @@ class LiveRun:
                 Text(str(item.step.dataset)),
                 Text(item.state, style=_STYLES.get(item.state, "")),
                 Text(done.step.mode.value if done else item.step.mode.value),
-                count(done.rows_out) if done and done.status is StepStatus.REFRESHED else "",
+                (rows_text(done) if done else None) or "",
                 "" if took is None else f"{took:.1f}",
             )
         return table

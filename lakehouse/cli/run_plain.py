@@ -12,6 +12,8 @@ from lakehouse.cli.run_text import (
     notice_lines,
     refreshed_text,
     started_text,
+    verification_lines,
+    verified_text,
 )
 from lakehouse.cli.screen import Screen
 from lakehouse.plan.refresh_plan import RefreshMode, RefreshPlan
@@ -19,6 +21,7 @@ from lakehouse.run.outcome import (
     Notice,
     RefreshEnded,
     RefreshStarted,
+    RefreshVerified,
     RunEnded,
     RunEvent,
     RunStarted,
@@ -65,8 +68,10 @@ class PlainRun:
                 failed = step.status is StepStatus.FAILED
                 lines = failure_lines(step, self._root) if failed else [refreshed_text(step)]
                 return [*lines, *(f"note: {step.step.dataset}: {notice}" for notice in step.notices)]
+            case RefreshVerified(verification=verification):
+                return [verified_text(verification)]
             case RunEnded(outcome=outcome):
-                return [*aside_lines(outcome), closing_text(outcome)]
+                return [*aside_lines(outcome), closing_text(outcome), *verification_lines(outcome)]
 
 
 def worth_saying(notices: list[Notice], plan: RefreshPlan) -> list[Notice]:

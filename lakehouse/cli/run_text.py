@@ -11,13 +11,13 @@ from lakehouse.cli.run_events import status_counts
 from lakehouse.cli.screen import Column
 from lakehouse.errors import QueryError, SourceLocation
 from lakehouse.plan.refresh_plan import RefreshMode, RefreshPlan
-from lakehouse.run.outcome import Notice, RunOutcome, RunStatus, StepOutcome, StepStatus
+from lakehouse.run.outcome import Notice, RunOutcome, RunStatus, StepOutcome, StepStatus, Verification
 
 CHANGE_COLUMNS = (
     Column(key="dataset", title="dataset"),
     Column(key="status", title="status"),
     Column(key="mode", title="mode"),
-    Column(key="rows", title="rows", write=count, right=True),
+    Column(key="rows", title="rows", right=True),
     Column(key="version", title="version", right=True),
     Column(key="seconds", title="took", write=duration, right=True),
     Column(key="why", title="why", wide=True, folds=True),
@@ -25,6 +25,7 @@ CHANGE_COLUMNS = (
 PLAN_COLUMNS = (
     Column(key="dataset", title="dataset"),
     Column(key="mode", title="mode"),
+    Column(key="ways", title="by change"),
     Column(key="reason", title="reason", folds=True),
     Column(key="inputs", title="inputs", write=", ".join, folds=True),
 )
@@ -37,7 +38,7 @@ def change_rows(outcome: RunOutcome) -> list[dict[str, Any]]:
             "dataset": str(step.step.dataset),
             "status": step.status.value,
             "mode": step.step.mode.value,
-            "rows": step.rows_out if step.status is StepStatus.REFRESHED else None,
+            "rows": rows_text(step),
             "version": step.version if step.version >= 0 else None,
             "seconds": step.seconds if step.status not in (StepStatus.BLOCKED, StepStatus.CANCELLED) else None,
             "why": step.step.reason.text,
@@ -45,6 +46,13 @@ def change_rows(outcome: RunOutcome) -> list[dict[str, Any]]:
         for step in outcome.steps
         if step.status is not StepStatus.SKIPPED
     ]
+
+
+def rows_text(outcome: StepOutcome) -> str | None:
+    """The rows that a refresh wrote; of one by change, those added, replaced and removed: `+1 ~2 -0`."""
+    if outcome.status is not StepStatus.REFRESHED:
+        return None
+    return str(outcome.rows_changed) if outcome.is_by_change else count(outcome.rows_out)
 
 
 def started_text(run: str, plan: RefreshPlan) -> str:
@@ -61,7 +69,8 @@ def refreshed_text(outcome: StepOutcome) -> str:
     match outcome.status:
         case StepStatus.REFRESHED:
             files = f" from {counted(outcome.files, 'file')}" if outcome.files else ""
-            written = f"{counted(outcome.rows_out, 'row')}{files}, version {outcome.version}"
+            rows = f"{outcome.rows_changed} rows" if outcome.is_by_change else counted(outcome.rows_out, "row")
+            written = f"{rows}{files}, version {outcome.version}"
             return f"{name}: refreshed ({outcome.step.mode.value}), {written}, {took}"
         case StepStatus.UNCHANGED:
             return f"{name}: unchanged, computed and found the same, {took}"
@@ -71,6 +80,29 @@ def refreshed_text(outcome: StepOutcome) -> str:
             return f"{name}: failed after {took}"
         case StepStatus.CANCELLED:
             return f"{name}: cancelled"
+
+
+def verified_text(found: Verification) -> str:
+    """What a verification found, on one line."""
+    if found.error is not None:
+        return f"{found.dataset}: could not be verified: {found.error}"
+    if found.problem is not None:
+        return f"{found.dataset}: not verified, {found.problem}"
+    what = "all rows" if found.compared == found.rows else f"{counted(found.compared, 'row')} of {count(found.rows)}"
+    left_out = f", without {', '.join(found.left_out)}" if found.left_out else ""
+    if found.holds:
+        return f"{found.dataset}: verified, {what} as its query gives them{left_out}"
+    differing = f"{count(found.missing)} missing, {count(found.surplus)} not to be there"
+    return f"{found.dataset}: WRONG at version {found.version}: {differing} ({what} compared{left_out})"
+
+
+def verification_lines(outcome: RunOutcome) -> list[str]:
+    """What to do about views that do not hold."""
+    wrong = [str(found.dataset) for found in outcome.verified if found.error is None and not found.holds]
+    if not wrong:
+        return []
+    names = ",".join(wrong)
+    return [f"{few(wrong)} differ from what their queries give. Nothing was changed; --full-refresh {names} rebuilds."]
 
 
 def failure_lines(outcome: StepOutcome, root: Path) -> list[str]:

@@ -32,7 +32,11 @@ _STYLES = {
     "refreshed": "green",
     "succeeded": "green",
     "full": "cyan",
+    "incremental": "cyan",
     "append": "cyan",
+    "aggregate": "cyan",
+    "keys": "cyan",
+    "difference": "cyan",
 }
 _ANSI = {"red": "31", "yellow": "33", "green": "32", "cyan": "36", "bold": "1", "dim": "2"}
 

@@ -21,6 +21,9 @@ from enum import Enum
 from lakehouse.plan.algebra import CLASS_KINDS, AggregateCall, NodeKind, PlanNode
 
 _ROW_BY_ROW = frozenset({"Project", "Sort", "Repartition", "RepartitionByExpression", "RebalancePartitions"})
+_MONOTONE = frozenset(
+    {NodeKind.SOURCE, NodeKind.CONSTANT, NodeKind.MAP, NodeKind.FILTER, NodeKind.INNER_JOIN, NodeKind.UNION}
+)
 _INTEGRAL = frozenset({"tinyint", "smallint", "int", "bigint"})
 _MOST_DIGITS = 28  # a sum has ten digits more, and 38 is the most a decimal holds
 
@@ -34,12 +37,14 @@ class Strategy(str, Enum):
 
 
 class RefusalCode(str, Enum):
-    """Why a view cannot be maintained by what changed."""
+    """Why a view cannot be maintained by what changed, or not in a cheaper way."""
 
     OPERATOR = "operator_not_supported"
     INEXACT = "inexact_value_below"
     NO_KEY = "no_key"
     TYPE = "type_without_equality"
+    NOT_MONOTONE = "not_monotone"
+    NOT_DETERMINISTIC = "not_deterministic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,12 @@ def derive_maintenance(root: PlanNode) -> Maintenance | Refusal:
             )
         lacking.append(_no_key(body))
     return _signed(root, lacking)
+
+
+def not_monotone(root: PlanNode) -> Refusal | None:
+    """Why rows that come may make other rows of the result go; None if they only make rows come."""
+    found = next((node for node in root.walk() if node.kind not in _MONOTONE), None)
+    return None if found is None else Refusal(RefusalCode.NOT_MONOTONE, f"added rows can change others: {found.text}")
 
 
 def is_algebraic(call: AggregateCall) -> bool:

@@ -40,6 +40,9 @@ class RefreshMode(str, Enum):
     FULL = "full"
 
 
+BY_CHANGE = frozenset({RefreshMode.APPEND, RefreshMode.AGGREGATE, RefreshMode.KEYS, RefreshMode.DIFFERENCE})
+
+
 class ReasonCode(str, Enum):
     """Why a step has its mode."""
 

@@ -14,9 +14,16 @@ from lakehouse.analysis.algebra import Algebra, read_algebra
 from lakehouse.analysis.plan_binding import PlanBinder
 from lakehouse.errors import ChangeFeedError
 from lakehouse.names import TableName
-from lakehouse.plan.algebra import NodeKind, PlanNode
 from lakehouse.plan.cost import Prediction, predict
-from lakehouse.plan.maintenance import Maintenance, Refusal, Strategy, derive_maintenance, is_without_equality
+from lakehouse.plan.explanation import mode_of
+from lakehouse.plan.maintenance import (
+    Maintenance,
+    Refusal,
+    Strategy,
+    derive_maintenance,
+    is_without_equality,
+    not_monotone,
+)
 from lakehouse.plan.refresh_plan import ReasonCode, RefreshMode
 from lakehouse.plan.table_change import TableChange
 from lakehouse.refresh.aggregate_state import AggregateState
@@ -32,9 +39,6 @@ from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, s
 
 _FEW_ROWS = 10_000
 _SMALL_TABLE = 16 << 20  # bytes: reading less costs less than choosing rows from it
-_MONOTONE = frozenset(
-    {NodeKind.SOURCE, NodeKind.CONSTANT, NodeKind.MAP, NodeKind.FILTER, NodeKind.INNER_JOIN, NodeKind.UNION}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +99,8 @@ def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
         return obstacle
     algebra = read_algebra(inputs.query, inputs.optimiser)
     maintenance = derive_maintenance(algebra.root)
-    may_append = _is_monotone(algebra.root) and not any(
+    is_monotone = not_monotone(algebra.root) is None
+    may_append = is_monotone and not any(
         source.change.changes_rows and not source.change.append_only for source in inputs.sources.values()
     )
     if isinstance(maintenance, Refusal) and not may_append:
@@ -117,7 +122,7 @@ def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
         return Fallback(ReasonCode.FEED_UNAVAILABLE, error.message)
     evaluator = Evaluator(PlanBinder(inputs.query.sparkSession, algebra.operators), sources)
     try:
-        if inserts_only and _is_monotone(algebra.root):
+        if inserts_only and is_monotone:
             found = _appended(inputs, algebra, evaluator, rows_in)
         else:
             assert isinstance(maintenance, Maintenance), "an append-only change only inserts"
@@ -225,11 +230,6 @@ def _table_rows(session: SparkSession, source: SourceVersions, version: int) -> 
     return session.read.format("delta").option("versionAsOf", version).load(source.location)
 
 
-def _is_monotone(root: PlanNode) -> bool:
-    """Whether rows that come can only make rows come."""
-    return all(node.kind in _MONOTONE for node in root.walk())
-
-
 def _appended(inputs: ViewInputs, algebra: Algebra, evaluator: Evaluator, rows_in: int) -> StagedIncrement:
     change = evaluator.delta(algebra.root)
     table = None
@@ -272,11 +272,6 @@ def _maintained(
     table = _staged(inputs, evaluator, change)
     mode = mode_of(maintenance)
     return StagedIncrement(mode=mode, text=text, rows_in=rows_in, table=table, state=state, lacking=lacking)
-
-
-def mode_of(maintenance: Maintenance) -> RefreshMode:
-    """What a refresh by this way of maintaining a view is called."""
-    return RefreshMode.AGGREGATE if maintenance.strategy is Strategy.STATE else RefreshMode.KEYS
 
 
 def _staged(inputs: ViewInputs, evaluator: Evaluator, change: ViewChange | None) -> StagedChange | None:

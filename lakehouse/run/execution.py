@@ -41,12 +41,19 @@ from lakehouse.run.outcome import (
     StepStatus,
 )
 from lakehouse.run.ports import Ports, Staged
+from lakehouse.run.verification import RowSample, verify_outcomes
 
 _POLL_SECONDS = 0.2
 
 
-def run_cycle(survey: Callable[[], RefreshPlan], declared: frozenset[TableName], run: str, ports: Ports) -> RunOutcome:
-    """One run: hold the project, recover, plan, execute, publish, record.
+def run_cycle(
+    survey: Callable[[], RefreshPlan],
+    declared: frozenset[TableName],
+    run: str,
+    ports: Ports,
+    sample: RowSample | None = None,
+) -> RunOutcome:
+    """One run: hold the project, recover, plan, execute, publish, record; with a `sample`, verify.
 
     `survey` makes the plan from what is there after recovery; `declared` are the stored datasets. Raises RunInProgress
     if another run holds the project, and what `survey` raises, before anything is written.
@@ -60,6 +67,8 @@ def run_cycle(survey: Callable[[], RefreshPlan], declared: frozenset[TableName],
             ports.warehouse.record_run_started(run, started_at)
         outcomes = execute_plan(plan, run, ports)
         outcome = finish_run(outcomes, declared, run, started_at, ports)
+        if sample is not None:
+            outcome = replace(outcome, verified=verify_outcomes(outcome, sample, ports))
         ports.emit(RunEnded(outcome))
         return outcome
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakehouse.definition.dataset import ExternalTable
-from lakehouse.definition.project import Project
+from lakehouse.definition.project import Project, ProjectSpec
 from lakehouse.names import TableName
 
 
@@ -14,3 +14,8 @@ def locate(project: Project, name: TableName) -> str:
     if isinstance(dataset, ExternalTable):
         return dataset.path if "://" in dataset.path else str((project.spec.root / dataset.path).resolve())
     return f"{project.spec.warehouse}/{name.schema}/{name.name}"
+
+
+def locate_state(spec: ProjectSpec, name: TableName) -> str:
+    """Where the sums and counts of a view that is maintained from them are kept."""
+    return f"{spec.warehouse}/system/state/{name.schema}/{name.name}"

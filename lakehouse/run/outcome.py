@@ -9,7 +9,7 @@ from enum import Enum
 from lakehouse.errors import LakehouseError
 from lakehouse.names import TableName
 from lakehouse.plan.records import Publication, RefreshRecord
-from lakehouse.plan.refresh_plan import RefreshPlan, RefreshStep
+from lakehouse.plan.refresh_plan import BY_CHANGE, RefreshPlan, RefreshStep
 
 
 class StepStatus(str, Enum):
@@ -49,6 +49,9 @@ class RowsChanged:
     updated: int = 0
     deleted: int = 0
 
+    def __str__(self) -> str:
+        return f"+{self.inserted:,} ~{self.updated:,} -{self.deleted:,}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
@@ -78,14 +81,45 @@ class StepOutcome:
         return (self.ended_at - self.started_at).total_seconds()
 
     @property
+    def is_by_change(self) -> bool:
+        """Whether a view was refreshed by what changed in what it reads."""
+        is_load = self.step.load is not None or self.files > 0
+        return self.status is StepStatus.REFRESHED and not is_load and self.step.mode in BY_CHANGE
+
+    @property
     def stands(self) -> bool:
         """Whether the table is up to date after this step."""
         return self.status in (StepStatus.REFRESHED, StepStatus.UNCHANGED, StepStatus.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """A view's rows against its query, computed in full over the versions that its record names.
+
+    `compared` of the table's `rows` were looked at; `missing` rows of the query are not in the table, `surplus` rows
+    of the table are not in the query. `left_out` columns were not compared; with a `problem` nothing was.
+    """
+
+    dataset: TableName
+    version: int = -1
+    rows: int = 0
+    compared: int = 0
+    missing: int = 0
+    surplus: int = 0
+    left_out: tuple[str, ...] = ()
+    problem: str | None = None
+    error: LakehouseError | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether no difference was found; what could not be compared does not count against it, an error does."""
+        return self.error is None and not self.missing and not self.surplus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """What came of one invocation. `publication` is the new one, or None if readers see what they saw before."""
+    """What came of one invocation. `publication` is the new one, or None if readers see what they saw before;
+    `verified` are the views that were verified, where that was asked."""
 
     run: str
     status: RunStatus
@@ -94,13 +128,16 @@ class RunOutcome:
     started_at: datetime
     ended_at: datetime
     signal_number: int | None = None
+    verified: tuple[Verification, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 done, 1 a refresh failed or files were set aside, 128 + signal when told to stop."""
+        """0 done, 1 a refresh failed, files were set aside or a verification did not hold, 128 + signal when told to
+        stop."""
         if self.signal_number is not None:
             return 128 + self.signal_number
-        return 0 if self.status is RunStatus.SUCCEEDED else 1
+        holds = all(verification.holds for verification in self.verified)
+        return 0 if self.status is RunStatus.SUCCEEDED and holds else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +163,13 @@ class RefreshEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshVerified:
+    """A view was computed once more and compared."""
+
+    verification: Verification
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The run is over."""
 
@@ -140,4 +184,4 @@ class Notice:
     about: str = ""
 
 
-RunEvent = RunStarted | RefreshStarted | RefreshEnded | RunEnded | Notice
+RunEvent = RunStarted | RefreshStarted | RefreshEnded | RefreshVerified | RunEnded | Notice

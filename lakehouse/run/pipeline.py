@@ -8,9 +8,11 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.names import TableName
+from lakehouse.plan.explanation import StepExplanation
 from lakehouse.plan.refresh_plan import RefreshPlan, RefreshStep
 from lakehouse.run.execution import run_cycle
-from lakehouse.run.outcome import Notice, RunEvent, RunOutcome
+from lakehouse.run.explaining import explain_steps
+from lakehouse.run.outcome import Notice, RunEvent, RunOutcome, StepOutcome, Verification
 from lakehouse.run.ports import Ports, Staged
 from lakehouse.run.request import RunRequest
 from lakehouse.run.survey import Survey, survey
@@ -40,6 +42,10 @@ class _LazyCompute:
     def stage(self, step: RefreshStep, reads: Mapping[TableName, int], run: str) -> Staged:
         """See `run.ports.Compute`."""
         return self._built().stage(step, reads, run)
+
+    def verify(self, outcome: StepOutcome, at_most: int | None, run: str) -> Verification:
+        """See `run.ports.Compute`."""
+        return self._built().verify(outcome, at_most, run)
 
     def cancel(self) -> None:
         """See `run.ports.Compute`."""
@@ -96,7 +102,7 @@ def run_pipeline(
     )
     stored = frozenset(dataset.name for dataset in workspace.project.stored)
     try:
-        return run_cycle(plan, stored, run, ports)
+        return run_cycle(plan, stored, run, ports, request.verify)
     finally:
         compute.close()
 
@@ -146,5 +152,11 @@ def _lineage_rows(found: Survey, now: datetime) -> list[dict[str, Any]]:
 
 
 def dry_run(workspace: Workspace, request: RunRequest) -> Survey:
-    """Plans the request with every query analysed. Nothing is written."""
-    return survey(workspace, request, analyse_all=True)
+    """Plans the request with every query analysed, and asked how it can be maintained. Nothing is written."""
+    return survey(workspace, request, analyse_all=True, explained=None)
+
+
+def explain(workspace: Workspace, request: RunRequest, name: TableName) -> StepExplanation | None:
+    """What the request would do with one dataset, and why; None if it does not select it. Nothing is written."""
+    found = survey(workspace, request, explained=frozenset({name}))
+    return next((each for each in explain_steps(workspace, found) if each.step.dataset == name), None)

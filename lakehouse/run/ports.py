@@ -12,7 +12,7 @@ from lakehouse.names import TableName
 from lakehouse.plan.load_plan import LedgerEntry
 from lakehouse.plan.records import Publication, RefreshRecord, TableFacts
 from lakehouse.plan.refresh_plan import RefreshStep
-from lakehouse.run.outcome import BadFile, RowsChanged, RunEvent, RunOutcome
+from lakehouse.run.outcome import BadFile, RowsChanged, RunEvent, RunOutcome, StepOutcome, Verification
 
 
 class Clock(Protocol):
@@ -80,6 +80,10 @@ class Compute(Protocol):
 
     def stage(self, step: RefreshStep, reads: Mapping[TableName, int], run: str) -> Staged:
         """Computes what the step is due from its inputs at the versions `reads`. Raises RefreshError."""
+
+    def verify(self, outcome: StepOutcome, at_most: int | None, run: str) -> Verification:
+        """Computes a refreshed view again, in full, over the versions it was computed from, and compares about
+        `at_most` rows (None: all). Changes nothing. Raises RefreshError."""
 
     def cancel(self) -> None:
         """Makes running `stage` calls end soon, with an error."""

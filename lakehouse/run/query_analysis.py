@@ -2,15 +2,21 @@
 
 The edges come from Spark's analysed plan. A query is simply tried; where Spark misses a table that the project
 declares, that dataset is analysed first and the query tried again. What is not built yet stands in as a view with the
-right columns and no rows.
+right columns and no rows; where maintenance is asked for, over a table without rows, which Spark does not fold away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from tempfile import gettempdir
 
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from lakehouse.analysis.algebra import optimising_session
 from lakehouse.analysis.query import QueryAnalysis, analyse_query
-from lakehouse.analysis.schema import OutputColumn, empty_select, output_columns, view_columns
+from lakehouse.analysis.schema import OutputColumn, empty_select, output_columns, table_columns, view_columns
 from lakehouse.definition.dataset import Dataset, ExternalTable, MaterializedView, StreamingTable, TemporaryView
 from lakehouse.definition.project import Project
 from lakehouse.errors import CyclicGraph, DefinitionError, DefinitionErrors, LakehouseError, QueryError, UnknownName
@@ -42,12 +48,17 @@ class QueryAnalyst:
         self._pin = pin
         self._source_columns = source_columns
         self._known: dict[TableName, QueryAnalysis | None] = {}
+        self._explained: frozenset[TableName] = frozenset()
         self._datasets = project.by_name
 
-    def analyse(self, names: Iterable[TableName]) -> Mapping[TableName, QueryAnalysis]:
-        """The analyses of the named queries and of all queries they read. Raises DefinitionErrors, CyclicGraph,
+    def analyse(
+        self, names: Iterable[TableName], explained: frozenset[TableName] = frozenset()
+    ) -> Mapping[TableName, QueryAnalysis]:
+        """The analyses of the named queries and of all queries they read; those of the `explained` tell how they can
+        be maintained. Raises DefinitionErrors, CyclicGraph,
         UnknownName or QueryError with the user's file and line: all that are found, not just the first."""
         problems: list[LakehouseError] = []
+        self._explained = explained
         for name in names:
             try:
                 self._visit(name, ())
@@ -92,10 +103,25 @@ class QueryAnalyst:
             else:
                 frame = shape(frame, dataset.layout, dataset.location)
                 self._declare(dataset.name, output_columns(frame))
-            self._known[dataset.name] = analyse_query(frame)
+            optimiser = self._optimiser if dataset.name in self._explained else None
+            self._known[dataset.name] = analyse_query(frame, optimiser)
 
     def _declare(self, name: TableName, columns: tuple[OutputColumn, ...]) -> None:
-        self._catalog.declare(name, view_columns(columns), empty_select(columns))
+        if not (self._explained and columns and self._stand_in(name, columns)):
+            self._catalog.declare(name, view_columns(columns), empty_select(columns))
+
+    def _stand_in(self, name: TableName, columns: tuple[OutputColumn, ...]) -> bool:
+        """Whether a table without rows can stand for the dataset; not every type can be stored in one."""
+        location = f"{gettempdir()}/lakehouse-no-rows/{name.schema}/{name.name}"
+        try:
+            self._catalog.stand_in(name, view_columns(columns), table_columns(columns), location)
+        except PySparkException:
+            return False
+        return True
+
+    @cached_property
+    def _optimiser(self) -> SparkSession:
+        return optimising_session(self._catalog.session)
 
     def _resolve(self, missing: MissingTable, dataset: Dataset) -> TableName:
         known = frozenset(self._datasets)

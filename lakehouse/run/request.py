@@ -10,18 +10,21 @@ from lakehouse.errors import UsageError
 from lakehouse.graph.dataflow import DataflowGraph
 from lakehouse.graph.selection import resolve_names, select_datasets
 from lakehouse.names import TableName
+from lakehouse.run.verification import RowSample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """`refresh` and `full_refresh` name datasets exactly, as Spark Declarative Pipelines has it; `select` and
-    `exclude` are in dbt's selection language. Without any, everything is refreshed."""
+    `exclude` are in dbt's selection language. Without any, everything is refreshed. `verify` says how much of
+    every refreshed view is computed once more and compared."""
 
     refresh: tuple[str, ...] = ()
     full_refresh: tuple[str, ...] = ()
     full_refresh_all: bool = False
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    verify: RowSample | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from zlib import crc32
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
+from lakehouse.analysis.algebra import optimising_session
 from lakehouse.definition.dataset import MaterializedView, StreamingTable, TemporaryView
 from lakehouse.definition.project import Project
 from lakehouse.errors import OwnershipError, RefreshError
@@ -20,9 +22,10 @@ from lakehouse.plan.records import RefreshRecord, application_id
 from lakehouse.plan.refresh_plan import Identity, ReasonCode, RefreshMode, RefreshStep
 from lakehouse.refresh.load import StagedLoad, stage_load
 from lakehouse.refresh.materialize import shape
+from lakehouse.refresh.verify import compare_with_query
 from lakehouse.run.evaluation import evaluate_query, failures_named
-from lakehouse.run.location import locate
-from lakehouse.run.outcome import BadFile, RowsChanged
+from lakehouse.run.location import locate, locate_state
+from lakehouse.run.outcome import BadFile, RowsChanged, StepOutcome, Verification
 from lakehouse.run.view_refresh import ViewRefresh
 from lakehouse.storage.change_commit import StagedChange
 from lakehouse.storage.change_feed import FeedCache
@@ -136,6 +139,27 @@ class SparkCompute:
             catalog.pin(name, locate(self._project, name), version)
         return self._stage_query(dataset, step, record, catalog)
 
+    def verify(self, outcome: StepOutcome, at_most: int | None, run: str) -> Verification:
+        """See the port."""
+        name, record = outcome.step.dataset, outcome.record
+        dataset = self._datasets[name]
+        assert isinstance(dataset, MaterializedView)
+        assert record is not None
+        catalog = self._open_catalog()
+        for read, version in record.reads.items():
+            source = TableName(*read.split(".", 1))
+            catalog.pin(source, locate(self._project, source), version)
+        catalog = catalog.configured(dict(dataset.spark_conf))
+        with failures_named(str(name), dataset.query, self._project.spec.root):
+            found = compare_with_query(
+                shape(self._query(dataset, record, catalog), dataset.layout, dataset.location),
+                catalog.table(locate(self._project, name), outcome.version),
+                optimising_session(catalog.session),
+                at_most=at_most,
+                seed=crc32(run.encode()),
+            )
+        return Verification(dataset=name, version=outcome.version, **asdict(found))
+
     def cancel(self) -> None:
         """See the port."""
         if self._session is not None and self._job_tag is not None:
@@ -146,12 +170,7 @@ class SparkCompute:
     ) -> SparkStaged:
         root = self._project.spec.root
         catalog = catalog.configured(dict(dataset.spark_conf))
-        for name in self._graph.order:
-            if str(name) in record.views:
-                view = self._datasets[name]
-                assert isinstance(view, TemporaryView)
-                catalog.define_temporary(name.name, evaluate_query(catalog.session, view, root))
-        frame = evaluate_query(catalog.session, dataset, root)
+        frame = self._query(dataset, record, catalog)
         with failures_named(str(dataset.name), dataset.query, root):
             refreshed = ViewRefresh(
                 dataset=dataset,
@@ -177,6 +196,15 @@ class SparkCompute:
             lacking=refreshed.lacking,
             root=root,
         )
+
+    def _query(self, dataset: MaterializedView, record: RefreshRecord, catalog: SessionCatalog) -> DataFrame:
+        root = self._project.spec.root
+        for name in self._graph.order:
+            if str(name) in record.views:
+                view = self._datasets[name]
+                assert isinstance(view, TemporaryView)
+                catalog.define_temporary(name.name, evaluate_query(catalog.session, view, root))
+        return evaluate_query(catalog.session, dataset, root)
 
     def _open_feeds(self, session: SparkSession) -> FeedCache:
         with self._guard:
@@ -249,7 +277,7 @@ class SparkCompute:
     def _state_write(self, name: TableName) -> TableWrite:
         application = application_id(self._project.spec.name, name)
         return TableWrite(
-            path=f"{self._project.spec.warehouse}/system/state/{name.schema}/{name.name}",
+            path=locate_state(self._project.spec, name),
             application=f"{application}/state",
             mode=WriteMode.OVERWRITE,
         )

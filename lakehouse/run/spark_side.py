@@ -22,6 +22,7 @@ from lakehouse.plan.records import TableFacts
 from lakehouse.plan.refresh_plan import Identity
 from lakehouse.refresh.load import source_columns
 from lakehouse.run.evaluation import working_directory
+from lakehouse.run.location import locate
 from lakehouse.run.query_analysis import QueryAnalyst
 from lakehouse.run.spark_compute import SparkCompute
 from lakehouse.storage.session import isolated_session, open_session, stop_session
@@ -65,9 +66,10 @@ class SparkSide:
         text_reads: Mapping[TableName, tuple[TableName, ...]],
         tables: Mapping[TableName, TableFacts],
         loads: Mapping[TableName, LoadPlan],
-        locate: Callable[[TableName], str],
+        explained: frozenset[TableName] = frozenset(),
     ) -> Mapping[TableName, QueryAnalysis]:
-        """Analyses the named queries and what they read. Raises what `QueryAnalyst.analyse` raises."""
+        """Analyses the named queries and what they read; asks the `explained` how they can be maintained, too. Raises
+        what `QueryAnalyst.analyse` raises."""
         catalog = self.catalog()
 
         def pin(name: TableName) -> bool:
@@ -76,15 +78,15 @@ class SparkSide:
                 version = tables[name].version
             if version < 0:
                 return False
-            catalog.pin(name, locate(name), version)
+            catalog.pin(name, locate(project, name), version)
             return True
 
         def columns(dataset: StreamingTable) -> tuple[OutputColumn, ...]:
             if tables[dataset.name].record_version >= 0 and loads[dataset.name].is_empty:
                 return ()
-            return source_columns(catalog.session, dataset, loads[dataset.name], locate(dataset.name))
+            return source_columns(catalog.session, dataset, loads[dataset.name], locate(project, dataset.name))
 
-        return QueryAnalyst(project, catalog, text_reads, pin, columns).analyse(names)
+        return QueryAnalyst(project, catalog, text_reads, pin, columns).analyse(names, explained)
 
     def compute(
         self,

@@ -41,9 +41,20 @@ class Survey:
     analyses: Mapping[TableName, QueryAnalysis]
 
 
-def survey(workspace: Workspace, request: RunRequest, *, analyse_all: bool = False) -> Survey:
-    """Plans the request. Raises DefinitionError and its kin, OwnershipError, UsageError: nothing is written."""
+def survey(
+    workspace: Workspace,
+    request: RunRequest,
+    *,
+    analyse_all: bool = False,
+    explained: frozenset[TableName] | None = frozenset(),
+) -> Survey:
+    """Plans the request. The queries of the `explained` (None: of all) are asked how they can be maintained, too.
+
+    Raises DefinitionError and its kin, OwnershipError, UsageError: nothing is written.
+    """
     project = workspace.project
+    if explained is None:
+        explained = frozenset(dataset.name for dataset in project.stored if isinstance(dataset, MaterializedView))
     texts = validate_project(project)
     resolve_names(project, (*request.refresh, *request.full_refresh))  # a wrong name is said before Spark starts
     publication = workspace.warehouse.latest_publication()
@@ -55,11 +66,15 @@ def survey(workspace: Workspace, request: RunRequest, *, analyse_all: bool = Fal
         dataset.name
         for dataset in project.datasets
         if isinstance(dataset, MaterializedView)
-        and (analyse_all or not _edges_are_known(dataset, tables[dataset.name], published, prints))
+        and (
+            analyse_all
+            or dataset.name in explained
+            or not _edges_are_known(dataset, tables[dataset.name], published, prints)
+        )
     ]
     if analyse_all:
         stale += [dataset.name for dataset in project.datasets if isinstance(dataset, TemporaryView)]
-    analyses = workspace.spark.analyse(project, stale, texts.reads, tables, loads, workspace.locate) if stale else {}
+    analyses = workspace.spark.analyse(project, stale, texts.reads, tables, loads, explained) if stale else {}
     graph = build_graph(
         _edges(project, texts.reads, analyses, tables, published),
         {dataset.name: dataset.location for dataset in project.datasets},

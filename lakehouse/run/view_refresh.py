@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.analysis.algebra import optimising_session
 from lakehouse.analysis.plan_digest import plan_digest
-from lakehouse.analysis.reads import QueryReads, Variation, query_reads
+from lakehouse.analysis.reads import QueryReads, query_reads
 from lakehouse.definition.dataset import MaterializedView, PythonQuery, RefreshPolicy
 from lakehouse.errors import RefreshError
 from lakehouse.names import TableName
@@ -29,6 +29,7 @@ from lakehouse.refresh.incremental import (
 )
 from lakehouse.refresh.materialize import stage_query
 from lakehouse.refresh.state_refresh import StateTable
+from lakehouse.run.view_state import state_version
 from lakehouse.storage.change_commit import StagedChange
 from lakehouse.storage.change_feed import FeedCache
 from lakehouse.storage.session_catalog import SessionCatalog
@@ -36,8 +37,6 @@ from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, s
 from lakehouse.storage.table_changes import read_table_change
 from lakehouse.storage.table_layout import align_layout
 from lakehouse.storage.table_log import read_table_facts
-
-_LISTS = frozenset({"collect_list", "collect_set", "listagg", "array_agg"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +102,8 @@ class ViewRefresh:
 
     def _unfit(self, reads: QueryReads, record: RefreshRecord) -> Fallback | None:
         """What makes a query's rows depend on more than the rows it reads."""
-        for item in reads.nondeterminism:
-            if item.variation is not Variation.ORDER or item.expression not in _LISTS:
-                return Fallback(ReasonCode.NOT_DETERMINISTIC, f"{item.expression} may give other values each time")
+        for expression in reads.unstable:
+            return Fallback(ReasonCode.NOT_DETERMINISTIC, f"{expression} may give other values each time")
         assert self.step.record is not None
         if isinstance(self.dataset.query, PythonQuery) and (
             record.plan is None or record.plan != self.step.record.plan
@@ -126,18 +124,6 @@ class ViewRefresh:
             frame = self.catalog.session.table(name.quoted)
             sources[name] = SourceVersions(location=location, change=change, frame=frame)
         return stage_incremental(self._inputs(sources, optimiser))
-
-    def _state_version(self, before: RefreshRecord) -> int:
-        """The version of the state table that belongs to the rows the view's table has; -1 if there is none."""
-        facts = read_table_facts(self.state_write.path)
-        belongs = (
-            facts.record is not None
-            and not facts.foreign_change
-            and dict(facts.record.reads) == dict(before.reads)
-            and facts.record.fingerprint == before.fingerprint
-            and dict(facts.record.views) == dict(before.views)
-        )
-        return facts.record_version if belongs else -1
 
     def _state_epoch(self) -> int:
         record = read_table_facts(self.state_write.path).record
@@ -192,7 +178,7 @@ class ViewRefresh:
             sources=sources,
             write=self.write,
             version=self.step.version,
-            state=StateTable(write=self.state_write, version=self._state_version(self.step.record)),
+            state=StateTable(write=self.state_write, version=state_version(self.state_write.path, self.step.record)),
             optimiser=optimiser,
             feeds=self.feeds,
             ratios=self.step.record.ratios,

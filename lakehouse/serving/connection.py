@@ -21,12 +21,13 @@ from lakehouse.names import TableName, parse_table_name, split_name
 from lakehouse.plan.records import Publication, PublishedTable
 from lakehouse.run.delta_warehouse import DeltaWarehouse
 from lakehouse.run.outcome import Notice, RunEvent, StepStatus
-from lakehouse.run.pipeline import run_pipeline
+from lakehouse.run.pipeline import explain, run_pipeline
 from lakehouse.run.request import RunRequest
 from lakehouse.run.stopping import StopRequest
 from lakehouse.run.workspace import Workspace
-from lakehouse.serving.explanation import explain_table
+from lakehouse.serving.explanation import explained_table
 from lakehouse.serving.overview import overview_html
+from lakehouse.serving.plan_explanation import explanation_lines
 from lakehouse.serving.readable import TableVersion, external_tables, published_tables, reads_of_others, system_tables
 from lakehouse.serving.record_frame import record_frame
 from lakehouse.serving.run_report import RunReport
@@ -180,15 +181,22 @@ class Connection:
         rows.sort(key=lambda row: row["started_at"], reverse=True)
         return record_frame(rows, columns)
 
-    def explain(self, table: str) -> Text:
-        """What a table is, how and why it was last computed, from which versions, and where its columns come from."""
-        published = self._published(table)
-        refreshes = self._warehouse.refreshes.rows(
-            filters=[("project", "=", self._spec.name), ("dataset", "=", str(published.name))]
-        )
-        contents = read_contents(self._warehouse.location(published.name), published.version)
-        edges = column_edges(self.publication, self._lineage_rows())
-        return Text(explain_table(published, contents, refreshes, edges))
+    def explain(self, table: str, *, plan: bool = False) -> Text:
+        """What a table is, how and why it was last computed, from which versions, and where its columns come from.
+
+        With `plan` also how it can be kept up to date, and what a run would do with it now, as `lakehouse explain`
+        says: that reads the definitions as they are now, raises what is wrong with them, and may start Spark.
+        """
+        found = explained_table(self._warehouse, self.publication, self._published(table).name)
+        assert found is not None
+        lines = found.lines()
+        if plan:
+            self._require_open()
+            _SPARK.begin(self)
+            workspace = Workspace(self._root, target=self._target, variables=self._variables)
+            step = explain(workspace, RunRequest(), found.table.name)
+            lines += [f"  {line}" for line in explanation_lines(step)] if step else []
+        return Text("\n".join(lines))
 
     def lineage(self, name: str) -> PandasFrame:
         """Where a table or a column (`table.column`) comes from and goes to: columns direction (`from`, `to`),

@@ -42,5 +42,6 @@ class RunReport:
 def _what(step: StepOutcome) -> str:
     if step.error is not None:
         return f"{step.status.value}: {step.error}"
-    rows = f", {step.rows_out:,} rows in {step.seconds:.1f} s" if step.status.value == "refreshed" else ""
+    written = str(step.rows_changed) if step.is_by_change else f"{step.rows_out:,}"
+    rows = f", {written} rows in {step.seconds:.1f} s" if step.status.value == "refreshed" else ""
     return f"{step.status.value} ({step.step.mode.value}: {step.step.reason.text}){rows}"

@@ -49,6 +49,21 @@ class SessionCatalog:
             self.session.sql(f"CREATE OR REPLACE VIEW {name.quoted} {columns} AS {empty_query}")
             self._pinned.pop(name, None)
 
+    def stand_in(self, name: TableName, columns: str, table_columns: str, location: str) -> None:
+        """Makes `name` known as a view over a table without rows, whose plan looks like that of a table with rows.
+        `columns` is as for `declare`, `table_columns` the list of names and types; nothing is written to `location`,
+        a folder that is not there."""
+        with self._lock:
+            schema = f"{_RAW_SCHEMA_PREFIX}{name.schema}"
+            raw = f"`{schema}`.`{name.name}`"
+            self._schema(name.schema)
+            self._schema(schema)
+            self.session.sql(f"DROP TABLE IF EXISTS {raw}")
+            self.session.sql(f"CREATE TABLE {raw} {table_columns} USING parquet LOCATION {_quoted(location)}")
+            self.session.sql(f"CREATE OR REPLACE VIEW {name.quoted} {columns} AS SELECT * FROM {raw}")
+            self._pinned.pop(name, None)
+            self._raw.pop(name, None)
+
     def define_temporary(self, name: str, frame: DataFrame) -> None:
         """Makes the query behind `frame` known under a name without schema, in this session only."""
         with self._lock:
@@ -63,6 +78,10 @@ class SessionCatalog:
         sibling._pinned, sibling._raw, sibling._lock = self._pinned, self._raw, self._lock
         return sibling
 
+    def table(self, location: str, version: int) -> DataFrame:
+        """The rows of the Delta table at `location` as they were at `version`."""
+        return self.session.read.format("delta").option("versionAsOf", version).load(location)
+
     def forget(self, name: TableName) -> None:
         """Removes `name` if it is there."""
         with self._lock:
@@ -75,8 +94,7 @@ class SessionCatalog:
         if self._raw.get(name) != location:
             self._schema(schema)
             self.session.sql(f"DROP TABLE IF EXISTS {raw}")
-            quoted = location.replace("\\", "\\\\").replace("'", "\\'")
-            self.session.sql(f"CREATE TABLE {raw} USING delta LOCATION '{quoted}'")
+            self.session.sql(f"CREATE TABLE {raw} USING delta LOCATION {_quoted(location)}")
             self._raw[name] = location
         return raw
 
@@ -84,3 +102,8 @@ class SessionCatalog:
         if schema not in self._schemas:
             self.session.sql(f"CREATE SCHEMA IF NOT EXISTS `{schema}`")
             self._schemas.add(schema)
+
+
+def _quoted(location: str) -> str:
+    escaped = location.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -8,7 +8,7 @@ from lakehouse import pipelines as dp
 spark = SparkSession.active()
 
 
-@dp.materialized_view(name="gold.revenue_by_day", comment="Orders and revenue by day")
+@dp.materialized_view(name="gold.revenue_by_day", comment="Orders and revenue by day", refresh_policy="incremental")
 def revenue_by_day() -> DataFrame:
     """One row per day with orders."""
     orders = spark.read.table("silver.orders")
