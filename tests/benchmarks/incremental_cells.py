@@ -8,8 +8,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 from deltalake import DeltaTable
@@ -92,9 +93,22 @@ def refresh(workspace: Workspace, request: RunRequest) -> RunOutcome:
 
 
 def figures(step: StepOutcome) -> dict[str, float]:
-    """Everything that an outcome counts, under its own names."""
-    values = {found.name: getattr(step, found.name) for found in fields(step)}
-    return {name: value for name, value in values.items() if isinstance(value, int | float) and type(value) is not bool}
+    """Everything that an outcome counts, under its own names; what is counted in groups as `group.name`."""
+    found: dict[str, float] = {}
+    for name, value in _fields(step).items():
+        if _is_number(value):
+            found[name] = value
+        elif is_dataclass(value) and all(_is_number(part) for part in _fields(value).values()):
+            found |= {f"{name}.{part}": number for part, number in _fields(value).items()}
+    return found
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {found.name: getattr(value, found.name) for found in fields(value)}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Twins:
