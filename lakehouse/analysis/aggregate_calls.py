@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lakehouse.analysis.catalyst import elements, patterns_in
+from lakehouse.analysis.catalyst import elements, patterns_in, without_identifiers
 from lakehouse.plan.algebra import AggregateCall
 
 _EXACT = frozenset(
@@ -82,5 +82,5 @@ def _call(found: Any) -> AggregateCall:
         function=str(function.getClass().getSimpleName()),
         arguments=arguments,
         is_distinct=bool(found.isDistinct()),
-        text=str(found.toString()),
+        text=without_identifiers(str(found.toString())),
     )

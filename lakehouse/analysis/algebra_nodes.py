@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql.types import StructType
 
 from lakehouse.analysis.aggregate_calls import aggregate_calls, inexact_window_columns
-from lakehouse.analysis.catalyst import attributes, elements
+from lakehouse.analysis.catalyst import attributes, elements, without_identifiers
 from lakehouse.names import TableName
 from lakehouse.plan.algebra import Attribute, EquiKey, NodeKind, PlanNode
 
@@ -272,4 +272,4 @@ def _holds_plan(expression: Any) -> bool:
 
 
 def _text(plan: Any) -> str:
-    return str(plan.simpleString(25))
+    return without_identifiers(str(plan.simpleString(25)))

@@ -6,6 +6,7 @@ view is visited: such a view stands for a dataset of the project. Node names are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ CONSTANT_LEAVES = frozenset(
 )
 """Plan leaves that hold no rows of their own from outside the query."""
 
+_IDENTIFIER = re.compile(r"#\d+L?\b")
 _IN_MEMORY_RDDS = frozenset({"ParallelCollectionRDD", "EmptyRDD"})
 
 
@@ -55,6 +57,15 @@ def attributes(sequence: Any) -> list[Attribute]:
         name, _, number = text.rpartition("#")
         found.append(Attribute(name, int("".join(_leading_digits(number))), text))
     return found
+
+
+def without_identifiers(text: str) -> str:
+    """A plan's text as people read it.
+
+    >>> without_identifiers("Aggregate [day#7], [day#7, count(1) AS n#48L]")
+    'Aggregate [day], [day, count(1) AS n]'
+    """
+    return _IDENTIFIER.sub("", text)
 
 
 def patterns_in(tree: Any, *names: str) -> list[Any]:

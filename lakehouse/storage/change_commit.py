@@ -96,6 +96,7 @@ class StagedChange:
         self.inserted: int | None = None
         self.updated: int | None = None
         self.deleted: int | None = None
+        self._closed = False
 
     def commit(self, epoch: int, metadata: str) -> int:
         """Makes the change visible as one Delta version and returns it; `metadata` is its userMetadata.
@@ -116,8 +117,13 @@ class StagedChange:
             self._require_unchanged(position.version)
             alone = self._staging.expected_version is not None
             note = CommitNote(application=application, epoch=epoch, metadata=metadata, alone=alone)
-            self._count(self._engine.apply(note))
-            version = version_of_epoch(path, application, epoch)
+            try:
+                self._count(self._engine.apply(note))
+            finally:
+                # An error may come after the commit, from what follows on it; its files are the table's then.
+                version = version_of_epoch(path, application, epoch)
+                if version is not None:
+                    self._close(committed=True)
             assert version is not None, f"the commit of epoch {epoch} is not in the log of {path}"
             if alone and rows_changed_between(path, position.version, version - 1):
                 # Another writer slipped in after the look at the table. Its rows stay, ours go; unless it wrote after
@@ -125,11 +131,10 @@ class StagedChange:
                 if newest_version(path) == version:
                     restore(self._staging.session, path, version - 1)
                 raise lost_race(path, f"another writer changed rows after version {position.version}")
-        self._close(committed=True)
         return version
 
     def discard(self) -> None:
-        """Lets go of the change set; the table is as if it had never been."""
+        """Lets go of a change set that was not committed; the table is as if it had never been."""
         self._close(committed=False)
 
     def _require_unchanged(self, version: int) -> None:
@@ -142,8 +147,10 @@ class StagedChange:
         self.inserted, self.updated, self.deleted = counts.inserted, counts.updated, counts.deleted
 
     def _close(self, *, committed: bool) -> None:
-        self._engine.release(committed=committed)
-        self._resources.close()
+        if not self._closed:
+            self._closed = True
+            self._engine.release(committed=committed)
+            self._resources.close()
 
 
 def stage_change(
@@ -157,8 +164,8 @@ def stage_change(
     """Checks a change set of the existing table at `write.path` and gets it ready to be committed.
 
     Of `write`, path and application count; columns, layout and properties stay as they are. `expected_version` is the
-    version that the change was computed against: a commit is refused if rows changed since. Exactly one of `commit`
-    and `discard` must follow, also after a commit that failed.
+    version that the change was computed against: a commit is refused if rows changed since. `commit` or
+    `discard` must follow, and `discard` after a commit that failed.
 
     Raises SchemaError where change set and table differ in columns or types, ChangeError for a change set that breaks
     another rule (see `ChangeRule`), and whatever computing a frame raises.

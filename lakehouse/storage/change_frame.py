@@ -36,7 +36,7 @@ class KeptFrame:
 
 def keep(change: ChangeRows, frame: DataFrame, resources: ExitStack) -> KeptFrame:
     """Computes the frame once and counts it. Raises ChangeError for an unknown `_change`, and what the query raises."""
-    if not frame.is_cached:
+    if not (frame.storageLevel.useMemory or frame.storageLevel.useDisk):
         resources.callback(frame.persist(StorageLevel.MEMORY_AND_DISK).unpersist)
     said = column(CHANGE)
     words = [word.value for word in change.words]

@@ -15,12 +15,12 @@ from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, MapType
+from pyspark.sql.types import DataType, DateType, DecimalType, IntegralType, MapType, StringType
 
 from lakehouse.plan.change_set import CHANGE, Change
 from lakehouse.storage.change_engine import CommitNote, Position, RowCounts, lost_race
 from lakehouse.storage.change_rows import column
-from lakehouse.storage.key_ranges import ColumnRanges, column_ranges, has_ranges
+from lakehouse.storage.key_ranges import ColumnRanges, column_ranges
 from lakehouse.storage.session import sibling_session
 from lakehouse.storage.session_profile import is_local
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, stage_nothing
@@ -94,8 +94,8 @@ class SparkMerge:
 
     def _ranges(self) -> list[ColumnRanges]:
         sought = self._frame.where(~_says(Change.INSERT.value, alias=None))
-        empty = sought.select(*map(column, self._match)).limit(0).toArrow().schema
-        ranged = [name for name in self._match if has_ranges(empty.field(name).type)][:_RANGED_COLUMNS]
+        types = {field.name: field.dataType for field in self._frame.schema.fields}
+        ranged = [name for name in self._match if _has_ranges(types[name])][:_RANGED_COLUMNS]
         if not ranged or not self._seeking:
             return []
         if self._seeking <= _COLLECTED_ROWS:
@@ -178,6 +178,11 @@ def _within(found: ColumnRanges, kind: DataType) -> Column:
     name = column(found.column, "t")
     terms = [name.between(F.lit(low).cast(kind), F.lit(high).cast(kind)) for low, high in found.ranges]
     return reduce(or_, [*terms, *([name.isNull()] if found.has_null else [])])
+
+
+def _has_ranges(kind: DataType) -> bool:
+    """The types of `key_ranges`, as Spark has them; texts of another order than that of their bytes have none."""
+    return isinstance(kind, IntegralType | DecimalType | DateType) or kind == StringType()
 
 
 def _says(*words: str, alias: str | None = "s") -> Column:

@@ -133,6 +133,9 @@ def print_views(cells: Sequence[Cell]) -> dict[str, int]:
             f"{changed:>12,.0f} {rows_in:>11,.0f} {rows_out:>12,.0f}{mark}"
         )
     timed_both = [cell for cell in cells if cell.mode not in ("full", "skip")]
+    same_work = [cell.ratio for cell in cells if cell.mode == "full" and cell.ratio is not None]
+    if same_work:
+        print(f"both full: median ratio {statistics.median(same_work):.2f} (1 if nothing favours a side)")
     wrong = {
         "wrong": sum(cell.is_wrong for cell in cells),
         "not_full": len(timed_both),

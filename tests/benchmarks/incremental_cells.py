@@ -8,8 +8,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
 
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
@@ -91,35 +93,46 @@ def refresh(workspace: Workspace, request: RunRequest) -> RunOutcome:
 
 
 def figures(step: StepOutcome) -> dict[str, float]:
-    """Everything that an outcome counts, under its own names."""
-    values = {found.name: getattr(step, found.name) for found in fields(step)}
-    return {name: value for name, value in values.items() if isinstance(value, int | float) and type(value) is not bool}
+    """Everything that an outcome counts, under its own names; what is counted in groups as `group.name`."""
+    found: dict[str, float] = {}
+    for name, value in _fields(step).items():
+        if _is_number(value):
+            found[name] = value
+        elif is_dataclass(value) and all(_is_number(part) for part in _fields(value).values()):
+            found |= {f"{name}.{part}": number for part, number in _fields(value).items()}
+    return found
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {found.name: getattr(value, found.name) for found in fields(value)}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Twins:
     """A project over one set of sources in two warehouses: one refreshed as the product chooses, the other in full.
 
     Both are the product's own `run` in the same Spark; a full refresh of the same warehouse would find the rows
-    there already and commit nothing. Who goes first alternates.
+    there already and commit nothing. Where both do the same, they must take about the same time: if `full` beside
+    `full` is far from 1, the measurement is wrong.
     """
 
     def __init__(self, project: Path, place: Place, name: str) -> None:
         self._place = place
         self._folder = place.folder / name
-        self._turn = 0
         self.auto = open_project(project, place.sources, self._folder / "auto", place.scale)
         self.full = open_project(project, place.sources, self._folder / "full", place.scale)
         for _ in range(2):  # a second time: what the first refreshes took says little of a warm session
             refresh(self.auto, RunRequest(full_refresh_all=True))
         refresh(self.full, RunRequest(full_refresh_all=True))
 
-    def time(self, auto: RunRequest, full: RunRequest) -> tuple[RunOutcome, RunOutcome]:
-        """One run each, in alternating order."""
+    def time(self, auto: RunRequest, full: RunRequest, *, turn: int) -> tuple[RunOutcome, RunOutcome]:
+        """One run each; the full one goes first if `turn` is odd."""
         legs = [(self.auto, auto), (self.full, full)]
-        self._turn += 1
-        order = [0, 1] if self._turn % 2 else [1, 0]
         outcomes: dict[int, RunOutcome] = {}
-        for index in order:
+        for index in (1, 0) if turn % 2 else (0, 1):
             collect_garbage(self._place.session)
             outcomes[index] = refresh(*legs[index])
         return outcomes[0], outcomes[1]
@@ -147,8 +160,9 @@ def measure_views(place: Place, views: tuple[View, ...], rounds: tuple[Round, ..
     cells: list[Cell] = []
     for number, what in enumerate((Round(seed=0, fraction=WARM_UP), *rounds)):
         counts = _change(place, what)
-        for view in views:
-            auto, full = twins.time(RunRequest(refresh=(view.name,)), RunRequest(full_refresh=(view.name,)))
+        for position, view in enumerate(views):
+            requests = RunRequest(refresh=(view.name,)), RunRequest(full_refresh=(view.name,))
+            auto, full = twins.time(*requests, turn=number + position)
             cell = _cell(view, what.fraction, counts, auto.steps[0], full.steps[0])
             report_progress(
                 f"{what.fraction:<7g} {view.name}: {cell.mode} {cell.auto_seconds:.2f} s, "
@@ -171,7 +185,7 @@ def measure_graph(
     cells: list[GraphCell] = []
     for number, what in enumerate((Round(seed=0, fraction=WARM_UP), *rounds)):
         counts = _change(place, what)
-        auto, full = twins.time(RunRequest(), RunRequest(full_refresh_all=True))
+        auto, full = twins.time(RunRequest(), RunRequest(full_refresh_all=True), turn=number)
         collect_garbage(place.session)
         overwrite_seconds = by_hand.run()
         twins.check(names)
@@ -251,8 +265,16 @@ def require_equal(session: SparkSession, name: str, left: Path, right: Path) -> 
 
 
 def drop_old_files(table: Path) -> None:
-    """Deletes the data files that no current row is in."""
-    DeltaTable(str(table)).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    """Deletes the data files that no current row is in.
+
+    Not by VACUUM, which commits: Spark would have to read the table's state anew, and the side that is cleaned up
+    would look slower than the other.
+    """
+    current = {Path(unquote(urlparse(uri).path)).name for uri in DeltaTable(str(table)).file_uris()}
+    for path in table.rglob("*.parquet"):
+        if "_delta_log" not in path.parts and path.name not in current:
+            path.unlink()
+            path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
 
 
 def collect_garbage(session: SparkSession) -> None:

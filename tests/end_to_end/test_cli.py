@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from lakehouse.storage.jars import spark_home
 
@@ -211,3 +213,79 @@ def test_a_terminal_shows_a_table_that_lives(shop: Path) -> None:
     assert re.search(r"bronze\.orders +refreshed +append +1 +", text)
     assert told.rfind(b"\x1b[?25h") > told.rfind(b"\x1b[?25l"), "the cursor is shown again"
     assert "Done in" in text.splitlines()[-1]
+
+
+def test_a_change_is_planned_explained_made_verified_and_remembered(tmp_path: Path) -> None:
+    """One late row, from the plan to the history; then a table that something of ours got wrong."""
+    folder = tmp_path / "shop"
+    assert lakehouse("init", "shop", "--folder", folder).returncode == 0
+    assert lakehouse("run", "--project", folder).returncode == 0
+    late = folder / "incoming" / "orders" / "2026-01-07.csv"
+    late.write_text("order_id,order_date,customer,quantity,price\n7,2026-01-06,Ada,1,8.00\n")
+
+    dry = lakehouse("dry-run", "--json", "--project", folder)
+    (plan,) = events(dry, "plan")
+    explained = {event["dataset"]: event for event in events(dry, "explanation")}
+    gold = explained["gold.revenue_by_day"]
+    assert explained["silver.orders"]["ways"] == ["append", "keys"]
+    assert (gold["ways"], gold["policy"], gold["refusal"]) == (["aggregate"], "incremental", None)
+    assert gold["key"] == [{"column": "order_date", "sources": ["silver.orders.order_date"]}]
+    assert [refusal["code"] for refusal in gold["lacking"]] == ["not_monotone"]
+    (source,) = explained["silver.orders"]["sources"]
+    assert (source["dataset"], source["to_version"], source["files"]) == ("bronze.orders", None, 1)
+
+    assert lakehouse("run", "--refresh", "bronze.orders", "--project", folder).returncode == 0
+    (told,) = events(lakehouse("explain", "silver.orders", "--json", "--project", folder), "explanation")
+    (source,) = told["sources"]
+    assert (source["from_version"], source["to_version"], source["rows"]) == (0, 1, 1)
+    assert (source["append_only"], source["obstacle"]) == (True, None)
+
+    (plan,) = events(lakehouse("dry-run", "--json", "--project", folder), "plan")
+    run = lakehouse("run", "--verify", "all", "--json", "--project", folder)
+    assert run.returncode == 0, run.stdout + run.stderr
+    (started,) = events(run, "run_started")
+    assert started["steps"] == plan["steps"]
+    ended = {event["dataset"]: event for event in events(run, "refresh_ended")}
+    counts = {name: (e["mode"], e["rows_inserted"], e["rows_updated"], e["rows_deleted"]) for name, e in ended.items()}
+    assert counts["silver.orders"] == ("append", 1, 0, 0)
+    assert counts["gold.revenue_by_day"] == ("aggregate", 0, 1, 0)
+    verified = events(run, "refresh_verified")
+    assert {event["dataset"]: (event["holds"], event["compared"]) for event in verified} == {
+        "silver.orders": (True, 6),
+        "gold.revenue_by_day": (True, 2),
+    }
+    newest = events(lakehouse("history", "gold.revenue_by_day", "--json", "--project", folder), "refresh")[0]
+    assert (newest["mode"], newest["changed"], newest["status"]) == ("aggregate", "+0 ~1 -0", "refreshed")
+
+
+def test_a_table_that_is_wrong_is_found_and_left_alone(tmp_path: Path) -> None:
+    """Its sums and counts are falsified, as a fault of ours would leave them: the next refresh builds on them."""
+    folder = tmp_path / "shop"
+    assert lakehouse("init", "shop", "--folder", folder).returncode == 0
+    assert lakehouse("run", "--project", folder).returncode == 0
+    falsify(folder)
+    late = folder / "incoming" / "orders" / "2026-01-07.csv"
+    late.write_text("order_id,order_date,customer,quantity,price\n7,2026-01-06,Ada,1,8.00\n")
+    run = lakehouse("run", "--verify", "--json", "--project", folder)
+    assert run.returncode == 1
+    verified = {event["dataset"]: event for event in events(run, "refresh_verified")}
+    assert verified["silver.orders"]["holds"] is True
+    gold = verified["gold.revenue_by_day"]
+    assert (gold["holds"], gold["missing"], gold["surplus"]) == (False, 1, 1)
+    (ended,) = events(run, "run_ended")
+    assert (ended["status"], ended["exit_code"], ended["publication"]) == ("succeeded", 1, 2)
+    table = DeltaTable(str(folder / "warehouse" / "gold" / "revenue_by_day"))
+    assert table.version() == gold["version"], "nothing was changed"
+    mended = lakehouse("run", "--full-refresh", "gold.revenue_by_day", "--verify", "--project", folder)
+    assert mended.returncode == 0, mended.stdout
+
+
+def falsify(folder: Path) -> None:
+    """Doubles the counts that are kept of every day, in a commit that says it is ours."""
+    place = str(folder / "warehouse" / "system" / "state" / "gold" / "revenue_by_day")
+    table = DeltaTable(place)
+    record = table.history(1)[0]["userMetadata"]
+    rows = table.to_pyarrow_table()
+    columns = [pc.add(column, column) if pa.types.is_integer(column.type) else column for column in rows.itercolumns()]
+    ours = CommitProperties(custom_metadata={"userMetadata": record})
+    write_deltalake(place, pa.table(columns, schema=rows.schema), mode="overwrite", commit_properties=ours)

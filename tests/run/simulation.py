@@ -28,7 +28,7 @@ from lakehouse.names import TableName
 from lakehouse.plan.load_plan import FileStatus, LedgerEntry, SourceFile, plan_load
 from lakehouse.plan.records import Publication, RefreshRecord, TableFacts
 from lakehouse.plan.refresh_plan import Identity, PlanFacts, RefreshPlan, RefreshStep, plan_refresh
-from lakehouse.run.outcome import BadFile, RowsChanged, RunOutcome
+from lakehouse.run.outcome import BadFile, RowsChanged, RunOutcome, StepOutcome, Verification
 
 HERE = SourceLocation("simulation.yml", 1)
 Rows = tuple[tuple[str, int], ...]
@@ -269,6 +269,24 @@ class SimulatedWarehouse:
         before = world.tables.get(name)
         unchanged = before is not None and before[-1].rows == rows
         return SimulatedStaged(self, step, record, rows, is_unchanged=unchanged)
+
+    def verify(self, outcome: StepOutcome, at_most: int | None, run: str) -> Verification:
+        self.point()
+        world, name, record = self.world, outcome.step.dataset, outcome.record
+        assert record is not None
+        reads = {TableName(*read.split(".")): version for read, version in record.reads.items()}
+        expected = Counter(
+            world.query(name, record.fingerprint, {read: world.rows_of(read, at) for read, at in reads.items()})
+        )
+        found = Counter(world.rows_of(name, outcome.version))
+        return Verification(
+            dataset=name,
+            version=outcome.version,
+            rows=found.total(),
+            compared=found.total(),
+            missing=(expected - found).total(),
+            surplus=(found - expected).total(),
+        )
 
     def cancel(self) -> None:
         """Nothing runs in the background here."""

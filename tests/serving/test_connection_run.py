@@ -56,6 +56,10 @@ def test_runs_and_reads_in_one_process(spark: SparkSession, root: Path) -> None:
         assert list(lh.history("gold.totals")["version"]) == [1, 0]
         assert set(lh.lineage("gold.totals.total")["source"]) == {"bronze.orders.amount"}
         assert "total from bronze.orders.amount" in lh.explain("gold.totals")
+        planned = [line.strip() for line in lh.explain("gold.totals", plan=True).splitlines()]
+        assert "would be left as it is, because no input changed" in planned
+        assert "by what changed: aggregate" in planned
+        assert "key column customer from bronze.orders.customer" in planned
         assert lh.table("system.files").where("status = 'loaded'").count() == 2
 
 

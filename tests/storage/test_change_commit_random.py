@@ -11,6 +11,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -22,6 +23,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
+from lakehouse.storage.change_frame import frame_of
 from lakehouse.storage.committer_choice import LIMITS, Committer
 from tests.storage.change_tables import (
     BY_SPARK,
@@ -247,10 +249,13 @@ def compare_committers(scenario: Scenario, folder: Path, spark: SparkSession, se
     change = draw_change(scenario, rows, source)
     two = shutil.copytree(one, folder / "two")
     expected, counts = applied(scenario, rows, change)
-    feeds = []
+    feeds, as_frame = [], source.random() < 0.5
     for path, limits in ((one, LIMITS), (str(two), BY_SPARK)):
         before = DeltaTable(path).version()
-        ready = staged(spark, path, changes(change, scenario.schema), scenario.key, limits=limits)
+        found: Any = changes(change, scenario.schema)
+        if as_frame:
+            found = frame_of(spark, found, spark.read.format("delta").load(path).schema, ExitStack())
+        ready = staged(spark, path, found, scenario.key, limits=limits)
         by_deltalake = limits is LIMITS and not _seeks_nan(scenario, change)
         assert ready.choice.committer is (Committer.DELTALAKE if by_deltalake else Committer.SPARK), seed
         version = ready.commit(1, "note")

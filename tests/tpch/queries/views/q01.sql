@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q01 COMMENT 'Pricing summary report' AS
+CREATE MATERIALIZED VIEW tpch.q01 COMMENT 'Pricing summary report' REFRESH POLICY INCREMENTAL AS
 SELECT
   l_returnflag AS l_returnflag,
   l_linestatus AS l_linestatus,

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q02 COMMENT 'Minimum cost supplier' AS
+CREATE MATERIALIZED VIEW tpch.q02 COMMENT 'Minimum cost supplier' REFRESH POLICY INCREMENTAL AS
 SELECT
   s.s_acctbal AS s_acctbal,
   s.s_name AS s_name,

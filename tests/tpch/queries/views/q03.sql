@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q03 COMMENT 'Shipping priority' AS
+CREATE MATERIALIZED VIEW tpch.q03 COMMENT 'Shipping priority' REFRESH POLICY INCREMENTAL AS
 SELECT
   l.l_orderkey AS l_orderkey,
   sum(l.l_extendedprice * (1 - l.l_discount)) AS revenue,

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q04 COMMENT 'Order priority checking' AS
+CREATE MATERIALIZED VIEW tpch.q04 COMMENT 'Order priority checking' REFRESH POLICY INCREMENTAL AS
 SELECT
   o.o_orderpriority AS o_orderpriority,
   count(*) AS order_count

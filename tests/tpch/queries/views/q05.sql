@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q05 COMMENT 'Local supplier volume' AS
+CREATE MATERIALIZED VIEW tpch.q05 COMMENT 'Local supplier volume' REFRESH POLICY INCREMENTAL AS
 SELECT
   n.n_name AS n_name,
   sum(l.l_extendedprice * (1 - l.l_discount)) AS revenue

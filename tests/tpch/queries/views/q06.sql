@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q06 COMMENT 'Forecasting revenue change' AS
+CREATE MATERIALIZED VIEW tpch.q06 COMMENT 'Forecasting revenue change' REFRESH POLICY INCREMENTAL AS
 SELECT
   sum(l_extendedprice * l_discount) AS revenue
 FROM raw.lineitem

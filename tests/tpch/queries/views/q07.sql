@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q07 COMMENT 'Volume shipping' AS
+CREATE MATERIALIZED VIEW tpch.q07 COMMENT 'Volume shipping' REFRESH POLICY INCREMENTAL AS
 SELECT
   shipping.supp_nation AS supp_nation,
   shipping.cust_nation AS cust_nation,

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q08 COMMENT 'National market share' AS
+CREATE MATERIALIZED VIEW tpch.q08 COMMENT 'National market share' REFRESH POLICY INCREMENTAL AS
 SELECT
   all_nations.o_year AS o_year,
   sum(CASE WHEN all_nations.nation = 'BRAZIL' THEN all_nations.volume ELSE 0 END) / sum(all_nations.volume) AS mkt_share

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q09 COMMENT 'Product type profit measure' AS
+CREATE MATERIALIZED VIEW tpch.q09 COMMENT 'Product type profit measure' REFRESH POLICY INCREMENTAL AS
 SELECT
   profit.nation AS nation,
   profit.o_year AS o_year,

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q10 COMMENT 'Returned item reporting' AS
+CREATE MATERIALIZED VIEW tpch.q10 COMMENT 'Returned item reporting' REFRESH POLICY INCREMENTAL AS
 SELECT
   c.c_custkey AS c_custkey,
   c.c_name AS c_name,

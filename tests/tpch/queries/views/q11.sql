@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q11 COMMENT 'Important stock identification' AS
+CREATE MATERIALIZED VIEW tpch.q11 COMMENT 'Important stock identification' REFRESH POLICY INCREMENTAL AS
 SELECT
   ps.ps_partkey AS ps_partkey,
   sum(ps.ps_supplycost * ps.ps_availqty) AS value

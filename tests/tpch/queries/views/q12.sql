@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q12 COMMENT 'Shipping modes and order priority' AS
+CREATE MATERIALIZED VIEW tpch.q12 COMMENT 'Shipping modes and order priority' REFRESH POLICY INCREMENTAL AS
 SELECT
   l.l_shipmode AS l_shipmode,
   sum(CASE WHEN o.o_orderpriority = '1-URGENT' OR o.o_orderpriority = '2-HIGH' THEN 1 ELSE 0 END) AS high_line_count,

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q13 COMMENT 'Customer distribution' AS
+CREATE MATERIALIZED VIEW tpch.q13 COMMENT 'Customer distribution' REFRESH POLICY INCREMENTAL AS
 SELECT
   c_orders.c_count AS c_count,
   count(*) AS custdist

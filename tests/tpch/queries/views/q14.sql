@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q14 COMMENT 'Promotion effect' AS
+CREATE MATERIALIZED VIEW tpch.q14 COMMENT 'Promotion effect' REFRESH POLICY INCREMENTAL AS
 SELECT
   100.00
   * sum(CASE WHEN p.p_type LIKE 'PROMO%' THEN l.l_extendedprice * (1 - l.l_discount) ELSE 0 END)

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q15 COMMENT 'Top supplier' AS
+CREATE MATERIALIZED VIEW tpch.q15 COMMENT 'Top supplier' REFRESH POLICY INCREMENTAL AS
 WITH revenue AS (
   SELECT
     l_suppkey AS supplier_no,

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q16 COMMENT 'Parts and supplier relationship' AS
+CREATE MATERIALIZED VIEW tpch.q16 COMMENT 'Parts and supplier relationship' REFRESH POLICY INCREMENTAL AS
 SELECT
   p.p_brand AS p_brand,
   p.p_type AS p_type,

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q17 COMMENT 'Small-quantity-order revenue' AS
+CREATE MATERIALIZED VIEW tpch.q17 COMMENT 'Small-quantity-order revenue' REFRESH POLICY INCREMENTAL AS
 SELECT
   sum(l.l_extendedprice) / 7.0 AS avg_yearly
 FROM raw.lineitem AS l, raw.part AS p

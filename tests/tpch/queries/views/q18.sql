@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q18 COMMENT 'Large volume customer' AS
+CREATE MATERIALIZED VIEW tpch.q18 COMMENT 'Large volume customer' REFRESH POLICY INCREMENTAL AS
 SELECT
   c.c_name AS c_name,
   c.c_custkey AS c_custkey,

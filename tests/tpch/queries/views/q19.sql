@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q19 COMMENT 'Discounted revenue' AS
+CREATE MATERIALIZED VIEW tpch.q19 COMMENT 'Discounted revenue' REFRESH POLICY INCREMENTAL AS
 SELECT
   sum(l.l_extendedprice * (1 - l.l_discount)) AS revenue
 FROM raw.lineitem AS l, raw.part AS p

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q20 COMMENT 'Potential part promotion' AS
+CREATE MATERIALIZED VIEW tpch.q20 COMMENT 'Potential part promotion' REFRESH POLICY INCREMENTAL AS
 SELECT
   s.s_name AS s_name,
   s.s_address AS s_address

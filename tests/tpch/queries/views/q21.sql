@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q21 COMMENT 'Suppliers who kept orders waiting' AS
+CREATE MATERIALIZED VIEW tpch.q21 COMMENT 'Suppliers who kept orders waiting' REFRESH POLICY INCREMENTAL AS
 SELECT
   s.s_name AS s_name,
   count(*) AS numwait

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW tpch.q22 COMMENT 'Global sales opportunity' AS
+CREATE MATERIALIZED VIEW tpch.q22 COMMENT 'Global sales opportunity' REFRESH POLICY INCREMENTAL AS
 SELECT
   custsale.cntrycode AS cntrycode,
   count(*) AS numcust,
