@@ -27,7 +27,7 @@ from lakehouse.refresh.incremental import (
     stage_difference,
     stage_incremental,
 )
-from lakehouse.refresh.materialize import shape, stage_query
+from lakehouse.refresh.materialize import described_as, stage_query
 from lakehouse.refresh.state_refresh import StateTable
 from lakehouse.run.view_state import state_version
 from lakehouse.storage.change_commit import StagedChange
@@ -197,8 +197,7 @@ class ViewRefresh:
         state = None
         frame = self.frame
         if with_state is not None:
-            # Comments of columns would be lost with the frame that carries them.
-            frame = shape(with_state[0], self.dataset.layout, self.dataset.location)
+            frame = described_as(self.frame, with_state[0])
             totals = with_state[1]
             state = stage_write(totals, replace(self.state_write, mode=WriteMode.OVERWRITE, evolve=True))
         staged = stage_query(frame, self.write)
