@@ -25,7 +25,9 @@ warehouse: ${{tables}}
 configuration: {{sources: sources, tables: warehouse}}
 libraries: [{{glob: {{include: sources.yml}}}}, {{glob: {{include: views.sql}}}}]
 """
-_VIEW = re.compile(r"CREATE MATERIALIZED VIEW (\S+) COMMENT '[^']*'(?: REFRESH POLICY INCREMENTAL)? AS\n(.*);\n", re.DOTALL)
+_VIEW = re.compile(
+    r"CREATE MATERIALIZED VIEW (\S+) COMMENT '[^']*'(?: REFRESH POLICY INCREMENTAL)? AS\n(.*);\n", re.DOTALL
+)
 _READ = re.compile(r"\b(?:raw|silver|gold)\.\w+")
 
 
