@@ -83,6 +83,7 @@ def _facts(shown: dict[str, Any], screen: Screen) -> None:
         "stored": None if shown["length"] is None else f"{size(shown['length'])} in {counted(shown['files'], 'file')}",
         "location": shown["location"],
         "tags": ", ".join(shown["tags"]),
+        "refresh policy": shown["refresh_policy"],
         "primary key": ", ".join(shown["primary_key"]),
         "partitioned by": ", ".join(shown["partition_by"]),
         "clustered by": ", ".join(shown["cluster_by"]),
@@ -134,6 +135,7 @@ def _declared_fields(dataset: Dataset) -> dict[str, Any]:
     query = dataset.query if isinstance(dataset, MaterializedView | TemporaryView) else None
     expectations = () if isinstance(dataset, ExternalTable) else getattr(dataset, "expectations", ())
     return {
+        "refresh_policy": dataset.refresh_policy.value if isinstance(dataset, MaterializedView) else None,
         "query": query.text if isinstance(query, SqlQuery) else None,
         "sources": [flow.source.files for flow in dataset.flows] if isinstance(dataset, StreamingTable) else [],
         "expectations": [_expectation_fields(expectation) for expectation in expectations],

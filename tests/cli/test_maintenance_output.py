@@ -341,3 +341,13 @@ def test_outcomes_say_whether_they_are_by_change() -> None:
 
     assert [by_change(each) for each in (LOADED, ADDED, MERGED, refreshed(GOLD, rows=1))] == [False, True, True, False]
     assert not by_change(replace(ADDED, step=replace(ADDED.step, load=LOAD)))
+
+
+def test_show_tells_the_policy(lakehouse: Command, project: Path) -> None:
+    file = project / "tables" / "silver.sql"
+    file.write_text(file.read_text().replace("\nAS SELECT", "\nREFRESH POLICY INCREMENTAL STRICT AS SELECT"))
+    [shown] = lakehouse("show", "silver.orders", "--project", project, "--json").named("table")
+    assert shown["refresh_policy"] == "incremental_strict"
+    assert "incremental_strict" in lakehouse("show", "silver.orders", "--project", project).out
+    [shown] = lakehouse("show", "bronze.orders", "--project", project, "--json").named("table")
+    assert shown["refresh_policy"] is None
