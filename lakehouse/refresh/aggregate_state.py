@@ -52,9 +52,9 @@ class AggregateState:
         self.key_columns = tuple(f"g{place}" for place in range(len(self.keys)))
 
     @property
-    def has_extrema(self) -> bool:
-        """Whether a removed row may make it necessary to read a group again."""
-        return any(call.function in _EXTREMA for call in self._body.calls)
+    def may_read_again(self) -> bool:
+        """Whether a group may have to be read again: an extremum was removed, or a sum left the range of its type."""
+        return any(call.function in (*_EXTREMA, *_SUMS) for call in self._body.calls)
 
     def totals(self, below: DataFrame) -> DataFrame:
         """The state of the groups in rows of the body's child (columns `c<id>`)."""
@@ -69,8 +69,8 @@ class AggregateState:
         return self._grouped(self._with_values(below), measures)
 
     def change(self, delta: DataFrame) -> DataFrame:
-        """What signed rows of the body's child do to each group: `n`, `v<i>`, `s<i>` as differences, and the extrema
-        of what came (`m<i>`) and of what went (`r<i>`)."""
+        """What signed rows of the body's child do to each group: `n`, `v<i>`, `s<i>` as differences, whether a sum left
+        the range of its type (`o<i>`), and the extrema of what came (`m<i>`) and of what went (`r<i>`)."""
         sign = F.col(WEIGHT)
         measures: list[Column] = [F.sum(sign).cast("bigint").alias("n")]
         for place, call in enumerate(self._body.calls):
@@ -81,6 +81,7 @@ class AggregateState:
                 exact = _exact(value, call)
                 signed = F.when(sign > 0, exact).otherwise(-exact)
                 measures.append(F.sum(signed).cast(_sum_type(call)).alias(f"s{place}"))
+                measures.append((F.sum(signed).isNull() & (F.count(value) > 0)).alias(f"o{place}"))
             if call.function in _EXTREMA:
                 measures.append(_extremum(call)(F.when(sign > 0, value)).alias(f"m{place}"))
                 measures.append(_extremum(call)(F.when(sign < 0, value)).alias(f"r{place}"))
@@ -103,7 +104,11 @@ class AggregateState:
             count = _sum_of(F.col(f"{_BEFORE}.v{place}"), F.col(f"v{place}"))
             columns.append(count.alias(f"v{place}"))
             if call.function in _SUMS:
-                total = _sum_of(F.col(f"{_BEFORE}.s{place}"), F.col(f"s{place}")).cast(_sum_type(call))
+                stood = F.col(f"{_BEFORE}.s{place}")
+                total = _total(stood, F.col(f"s{place}"), _sum_type(call))
+                # More digits than a decimal has give NULL, where they are not an error.
+                lost = (F.col(f"{_BEFORE}.v{place}") > 0) & stood.isNull()
+                again = again | F.col(f"o{place}") | F.coalesce(lost, F.lit(False)) | ((count > 0) & total.isNull())
                 columns.append(F.when(count > 0, total).alias(f"s{place}"))
             if call.function in _EXTREMA:
                 stood, came, went = F.col(f"{_BEFORE}.m{place}"), F.col(f"m{place}"), F.col(f"r{place}")
@@ -192,6 +197,13 @@ def _extremum(call: AggregateCall):  # type: ignore[no-untyped-def]
 
 def _sum_of(before: Column, by: Column) -> Column:
     return F.coalesce(before, F.lit(0)) + F.coalesce(by, F.lit(0))
+
+
+def _total(before: Column, by: Column, kind: DecimalType) -> Column:
+    # Spark gives the sum of two decimals one digit more; of 38 it would take that from behind the point.
+    narrow = DecimalType(37, kind.scale)
+    parts = [F.coalesce(part.cast(narrow), F.lit(0).cast(narrow)) for part in (before, by)]
+    return (parts[0] + parts[1]).cast(kind)
 
 
 def _buffer(call: AggregateCall, place: int, name: str) -> Column:

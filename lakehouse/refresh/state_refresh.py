@@ -91,8 +91,8 @@ def state_change(
     names = [f"k{place}" for place in range(len(keys))]
     before = stored.join(F.broadcast(touched), null_safe(keys, names), "left_semi") if keys else stored
     applied = evaluator.keep(state.applied(before, change))
-    if state.has_extrema:
-        applied = _with_extrema(evaluator, state, maintenance, applied)
+    if state.may_read_again:
+        applied = _read_again(evaluator, state, maintenance, applied)
     return ChangedState(state, evaluator, maintenance, applied, table, session)
 
 
@@ -114,10 +114,8 @@ def first_rows_change(
     return difference(new, target, None)
 
 
-def _with_extrema(
-    evaluator: Evaluator, state: AggregateState, maintenance: Maintenance, applied: DataFrame
-) -> DataFrame:
-    """The applied change with the groups whose extremum was taken away read again."""
+def _read_again(evaluator: Evaluator, state: AggregateState, maintenance: Maintenance, applied: DataFrame) -> DataFrame:
+    """The applied change with the groups read again that it does not determine."""
     again, rows = evaluator.counted(applied.where("__again"))
     if not rows:
         return applied
