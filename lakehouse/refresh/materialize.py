@@ -73,6 +73,15 @@ def shape(frame: DataFrame, layout: Layout, where: SourceLocation) -> DataFrame:
     return frame.select(*(value.alias(name, metadata=metadata) for value, name, metadata in columns))
 
 
+def described_as(described: DataFrame, frame: DataFrame) -> DataFrame:
+    """The frame with the comments of the other one's columns, which are the same columns."""
+    columns = [
+        F.col("`" + field.name.replace("`", "``") + "`").alias(field.name, metadata=field.metadata)
+        for field in described.schema.fields
+    ]
+    return frame.select(*columns)
+
+
 def _require(names: list[str], returned: dict[str, str], where: SourceLocation) -> None:
     missing = tuple(dict.fromkeys(name for name in names if name.lower() not in returned))
     if missing:

@@ -27,7 +27,7 @@ from lakehouse.refresh.incremental import (
     stage_difference,
     stage_incremental,
 )
-from lakehouse.refresh.materialize import stage_query
+from lakehouse.refresh.materialize import described_as, stage_query
 from lakehouse.refresh.state_refresh import StateTable
 from lakehouse.run.view_state import state_version
 from lakehouse.storage.change_commit import StagedChange
@@ -119,6 +119,8 @@ class ViewRefresh:
         assert before is not None
         sources = {}
         for name, location in self.locations.items():
+            if str(name) not in before.reads:
+                return Fallback(ReasonCode.PLAN_CHANGED, f"it did not read {name} before")
             old, new = before.reads[str(name)], self.record.reads[str(name)]
             change = read_table_change(location, old, new, identity=before.identities.get(str(name)))
             frame = self.catalog.session.table(name.quoted)
@@ -195,9 +197,12 @@ class ViewRefresh:
         state = None
         frame = self.frame
         if with_state is not None:
-            frame, totals = with_state
+            frame = described_as(self.frame, with_state[0])
+            totals = with_state[1]
             state = stage_write(totals, replace(self.state_write, mode=WriteMode.OVERWRITE, evolve=True))
         staged = stage_query(frame, self.write)
+        if with_state is not None:
+            with_state[1].unpersist()
         record = replace(record, mode=step.mode.value, content=staged.content)
         return RefreshedView(
             step=step,

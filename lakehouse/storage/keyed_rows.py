@@ -12,8 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pads
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 _LARGEST_READ = 64 << 20  # bytes of files that this process reads at once
@@ -37,23 +39,25 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: DataF
     condition = None
     if keys is not None:
         condition = _condition(keys.toArrow())
-    dataset = table.to_pyarrow_dataset()
     if keys is not None and condition is None and _bytes(table) > _LARGEST_READ // 8:
         return frame.load(location)
-    rows = dataset.to_table(filter=condition)
+    schema = _nullable(table)
+    # Not deltalake's own dataset: its statistics are of other string types than the columns, and cannot be compared.
+    files = pads.dataset(table.file_uris(), schema=to_arrow_schema(schema), format="parquet")
+    rows = files.to_table(filter=condition)
     if rows.num_rows > _MOST_ROWS:
         return frame.load(location)
-    return session.createDataFrame(rows, schema=_nullable(table))
+    return session.createDataFrame(rows, schema=schema)
 
 
 def _plain_table(location: str, version: int) -> DeltaTable | None:
-    """The table, if it has no feature that `deltalake` does not read."""
+    """The table, if all of its rows are in its local files as they are: no deletion vectors, no partitions."""
     table = DeltaTable(location, version=version)
     protocol = table.protocol()
     understood = {"timestampNtz", "appendOnly", "invariants"}
     if protocol.min_reader_version > 1 and not set(protocol.reader_features or ("?",)) <= understood:
         return None
-    return table
+    return None if table.metadata().partition_columns or "://" in location else table
 
 
 def _condition(values: pa.Table) -> pc.Expression | None:

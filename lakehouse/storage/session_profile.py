@@ -46,10 +46,14 @@ _LEADING_JARS = (
     "antlr4-",
     "spark-unsafe_",
 )
-_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+# With one compiler the JVM keeps only 48 MiB for compiled code. Spark fills that in some minutes, and runs interpreted
+# from then on.
+_CODE_CACHE = "-XX:ReservedCodeCacheSize=256m"
+_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", _CODE_CACHE)
 _LONG = ("-XX:+UseParallelGC",)
 _COLLECTORS = re.compile(r"-XX:\+Use\w+GC$")
 _COMPILERS = re.compile(r"-XX:(Tiered|[-+]TieredCompilation)|-Xint$|-Xcomp$")
+_CODE_CACHES = re.compile(r"-XX:ReservedCodeCacheSize=")
 _GIB = 1 << 30
 LARGE_HEAP = 32 * _GIB  # from here the JVM's pointers double, and with them its class archive
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -100,6 +104,8 @@ def java_options(given: Sequence[str], elsewhere: Sequence[str], expected_second
     options = list(given)
     for option in _QUICK if is_quick(expected_seconds) else _LONG:
         alternatives = _COLLECTORS if option.endswith("GC") else _COMPILERS
+        if option == _CODE_CACHE:
+            alternatives = _CODE_CACHES
         if not any(alternatives.match(mine) for mine in (*given, *elsewhere)):
             options.append(option)
     return options

@@ -55,19 +55,27 @@ def test_users_catalog_stays() -> None:
     assert with_delta({"spark.sql.catalog.spark_catalog": "x.Y"})["spark.sql.catalog.spark_catalog"] == "x.Y"
 
 
+CODE = "-XX:ReservedCodeCacheSize=256m"
+
+
 def test_quick_work_gets_one_compiler_and_one_collector_thread() -> None:
-    assert java_options([], [], None) == ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
-    assert java_options(["-Dx=1"], [], 59) == ["-Dx=1", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    assert java_options([], [], None) == ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", CODE]
+    assert java_options(["-Dx=1"], [], 59) == ["-Dx=1", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", CODE]
     assert java_options([], [], 60) == ["-XX:+UseParallelGC"]
 
 
 @pytest.mark.parametrize(
     ("given", "elsewhere", "expected"),
     [
-        (["-XX:+UseG1GC"], [], ["-XX:+UseG1GC", "-XX:TieredStopAtLevel=1"]),
-        ([], ["-XX:+UseZGC"], ["-XX:TieredStopAtLevel=1"]),
-        (["-XX:TieredStopAtLevel=3"], [], ["-XX:TieredStopAtLevel=3", "-XX:+UseSerialGC"]),
-        (["-XX:-TieredCompilation"], ["-XX:+UseParallelGC"], ["-XX:-TieredCompilation"]),
+        (["-XX:+UseG1GC"], [], ["-XX:+UseG1GC", "-XX:TieredStopAtLevel=1", CODE]),
+        ([], ["-XX:+UseZGC"], ["-XX:TieredStopAtLevel=1", CODE]),
+        (["-XX:TieredStopAtLevel=3"], [], ["-XX:TieredStopAtLevel=3", "-XX:+UseSerialGC", CODE]),
+        (
+            ["-XX:ReservedCodeCacheSize=1g", "-XX:+UseSerialGC"],
+            ["-Xint"],
+            ["-XX:ReservedCodeCacheSize=1g", "-XX:+UseSerialGC"],
+        ),
+        (["-XX:-TieredCompilation"], ["-XX:+UseParallelGC"], ["-XX:-TieredCompilation", CODE]),
     ],
 )
 def test_the_users_java_options_decide(given: list[str], elsewhere: list[str], expected: list[str]) -> None:

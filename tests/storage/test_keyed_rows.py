@@ -1,0 +1,66 @@
+"""Rows of some keys, read with and without Spark."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lakehouse.storage.keyed_rows import rows_of_keys, table_schema
+
+pytestmark = pytest.mark.spark
+
+COLUMNS = "shop string, number bigint, day date, at timestamp, price decimal(10,2), tags array<string>"
+NOON = dt.datetime(2026, 1, 1, 12)
+ROWS = [
+    ("a", 1, dt.date(2026, 1, 1), NOON, Decimal("1.50"), ["x"]),
+    ("b", 2, None, NOON, None, []),
+    (None, 3, dt.date(2026, 1, 2), None, Decimal("2.00"), None),
+    ("a", None, dt.date(2026, 1, 1), NOON, Decimal("3.25"), ["y"]),
+]
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+@pytest.mark.parametrize(
+    ("names", "keys"),
+    [
+        (["shop"], [("a",), ("zz",)]),
+        (["shop"], [(None,), ("b",)]),
+        (["number", "day"], [(1, dt.date(2026, 1, 1)), (None, dt.date(2026, 1, 1))]),
+        (["price"], [(Decimal("1.50"),)]),
+    ],
+)
+def test_all_rows_of_the_keys_come_as_spark_reads_them(
+    spark: SparkSession, tmp_path: Path, names: list[str], keys: list[tuple[object, ...]], partitioned: bool
+) -> None:
+    location = str(tmp_path / "table")
+    writer = spark.createDataFrame(ROWS, COLUMNS).repartition(2).write.format("delta")
+    (writer.partitionBy("shop") if partitioned else writer).save(location)
+    kinds = ", ".join(part for part in COLUMNS.split(", ") if part.split(" ")[0] in names)
+    wanted = spark.createDataFrame(keys, kinds)
+    found = rows_of_keys(spark, location, 0, wanted)
+    plain = spark.read.format("delta").load(location)
+    assert [(f.name, f.dataType) for f in found.schema] == [(f.name, f.dataType) for f in plain.schema]
+    expected = Counter(repr(row) for row in plain.collect() if tuple(row[name] for name in names) in keys)
+    chosen = Counter(repr(row) for row in found.collect() if tuple(row[name] for name in names) in keys)
+    assert expected
+    assert chosen == expected
+
+
+def test_without_keys_all_rows_of_the_version_come(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "table")
+    frame = spark.createDataFrame(ROWS, COLUMNS)
+    frame.write.format("delta").save(location)
+    frame.write.format("delta").mode("append").save(location)
+    assert rows_of_keys(spark, location, 0, None).count() == len(ROWS)
+    assert rows_of_keys(spark, location, 1, None).count() == 2 * len(ROWS)
+
+
+def test_the_schema_is_sparks(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "table")
+    spark.createDataFrame(ROWS, COLUMNS).write.format("delta").save(location)
+    assert table_schema(location, 0) == spark.read.format("delta").load(location).schema
