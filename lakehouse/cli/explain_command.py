@@ -28,7 +28,7 @@ def execute(arguments: argparse.Namespace, screen: Screen) -> int:
     screen.event("explanation", **explanation_fields(step), published=published_fields(table) if table else None)
     headline, *rest = table.lines() if table else [str(dataset.name), "  not published yet"]
     screen.say(headline, "bold")
-    for line in (*rest, *(f"  {line}" for line in explanation_lines(step))):
+    for line in (*rest, "now", *(f"  {line}" for line in explanation_lines(step))):
         screen.say(line)
     return 0
 

@@ -195,7 +195,7 @@ class Connection:
             _SPARK.begin(self)
             workspace = Workspace(self._root, target=self._target, variables=self._variables)
             step = explain(workspace, RunRequest(), found.table.name)
-            lines += [f"  {line}" for line in explanation_lines(step)] if step else []
+            lines += ["now", *(f"  {line}" for line in explanation_lines(step))] if step else []
         return Text("\n".join(lines))
 
     def lineage(self, name: str) -> PandasFrame:
