@@ -24,7 +24,9 @@ class ContentDigest:
         self._columns = ",".join(f"{field.name}:{field.dataType.simpleString()}" for field in frame.schema.fields)
         metrics = [F.count(F.lit(1)).alias("rows")]
         if self.is_possible:
-            hashed = [_hashable(F.col(_quoted(field.name)), field.dataType) for field in frame.schema.fields]
+            hashed = [
+                part for field in frame.schema.fields for part in _hashable(F.col(_quoted(field.name)), field.dataType)
+            ]
             for name, value in (("a", F.xxhash64(*hashed)), ("b", F.xxhash64(F.lit("b"), *hashed))):
                 metrics.append(F.sum(F.shiftright(value, 32)).alias(f"{name}_high"))
                 metrics.append(F.sum(value.bitwiseAND(F.lit(_LOW_HALF))).alias(f"{name}_low"))
@@ -45,9 +47,13 @@ class ContentDigest:
         return f"{self._columns}|{metrics['rows']}|" + "|".join(f"{total:x}" for total in sums)
 
 
-def _hashable(column: Column, kind: DataType) -> Column:
-    # Map entries have no order, so a map is hashed as its sorted entries.
-    return F.array_sort(F.map_entries(column)) if isinstance(kind, MapType) else column
+def _hashable(column: Column, kind: DataType) -> list[Column]:
+    """What stands for a column in the hash. Spark's hash passes over NULL, so where it is must be said."""
+    if isinstance(kind, MapType):
+        column = F.array_sort(F.map_entries(column))  # entries have no order
+    if isinstance(kind, MapType | ArrayType | StructType):
+        return [F.to_json(F.struct(column), {"ignoreNullFields": "false"})]
+    return [column, column.isNull()]
 
 
 def _has_no_hash(kind: DataType, *, nested: bool = False) -> bool:

@@ -42,9 +42,10 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: DataF
     if keys is not None and condition is None and _bytes(table) > _LARGEST_READ // 8:
         return frame.load(location)
     schema = _nullable(table)
-    # Not deltalake's own dataset: its statistics are of other string types than the columns, and cannot be compared.
-    files = pads.dataset(table.file_uris(), schema=to_arrow_schema(schema), format="parquet")
-    rows = files.to_table(filter=condition)
+    rows = pads.dataset(table.file_uris(), schema=to_arrow_schema(schema), format="parquet").to_table()
+    if condition is not None:
+        # Not while reading: deltalake writes files whose statistics are of another string type than the column.
+        rows = rows.filter(condition)
     if rows.num_rows > _MOST_ROWS:
         return frame.load(location)
     return session.createDataFrame(rows, schema=schema)

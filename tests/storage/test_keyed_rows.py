@@ -7,7 +7,9 @@ from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
 from lakehouse.storage.keyed_rows import rows_of_keys, table_schema
@@ -58,6 +60,16 @@ def test_without_keys_all_rows_of_the_version_come(spark: SparkSession, tmp_path
     frame.write.format("delta").mode("append").save(location)
     assert rows_of_keys(spark, location, 0, None).count() == len(ROWS)
     assert rows_of_keys(spark, location, 1, None).count() == 2 * len(ROWS)
+
+
+def test_files_that_deltalake_wrote_are_read_by_text_keys(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "table")
+    write_deltalake(location, pa.table({"shop": ["a", "b", None], "n": [1, 2, 3]}))
+    changed = pa.table({"shop": ["b", "c"], "n": [20, 30]})
+    merge = DeltaTable(location).merge(changed, "t.shop = s.shop", source_alias="s", target_alias="t")
+    merge.when_matched_update_all().when_not_matched_insert_all().execute()
+    found = rows_of_keys(spark, location, 1, spark.createDataFrame([("b",), ("c",)], "shop string"))
+    assert sorted(tuple(row) for row in found.collect()) == [("b", 20), ("c", 30)]
 
 
 def test_the_schema_is_sparks(spark: SparkSession, tmp_path: Path) -> None:
