@@ -215,11 +215,11 @@ def _stage_frame(staging: _Staging, frame: DataFrame, resources: ExitStack) -> S
 def _stage_rows(staging: _Staging, rows: pa.Table, resources: ExitStack, kept: KeptFrame | None = None) -> StagedChange:
     """Stages rows in the driver's memory; `kept` are the same rows in Spark, if they come from there."""
     change = staging.change
+    if staging.table is not None:
+        rows = fitted(rows, pa.schema(staging.table.schema().to_arrow()))
     choice = staging.choose(staging.size(rows.num_rows, rows.nbytes, seeking(rows).num_rows))
     if choice.committer is Committer.DELTALAKE:
-        assert staging.table is not None
         assert staging.shape is not None
-        rows = fitted(rows, pa.schema(staging.table.schema().to_arrow()))
         check_words(rows, change.words)
         rows = _unambiguous(rows, change)
         size = replace(

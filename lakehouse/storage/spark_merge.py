@@ -22,7 +22,6 @@ from lakehouse.storage.change_engine import CommitNote, Position, RowCounts, los
 from lakehouse.storage.change_rows import column
 from lakehouse.storage.key_ranges import ColumnRanges, column_ranges
 from lakehouse.storage.session import sibling_session
-from lakehouse.storage.session_profile import is_local
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, stage_nothing
 
 _RANGES = 32
@@ -59,9 +58,10 @@ class SparkMerge:
         assert self._marker is not None
         condition = self._condition()
         if not self._has_effect(condition):
-            self._marker.commit(note.epoch, note.metadata)
+            mark = self._marker.commit_next if note.alone else self._marker.commit
+            mark(note.epoch, note.metadata)
             return RowCounts()
-        session = sibling_session(self._session, _settings(note, is_local(str(self._session.sparkContext.master))))
+        session = sibling_session(self._session, _settings(note))
         try:
             done = self._merge(DeltaTable.forPath(session, self._write.path), condition).collect()[0]
         except Py4JJavaError as error:
@@ -163,13 +163,13 @@ def restore(session: SparkSession, path: str, version: int) -> None:
     DeltaTable.forPath(session, path).restoreToVersion(version)
 
 
-def _settings(note: CommitNote, local: bool) -> dict[str, str]:
+def _settings(note: CommitNote) -> dict[str, str]:
     settings = {
         f"{_IDENTIFIER}.txnAppId": note.application,
         f"{_IDENTIFIER}.txnVersion": str(note.epoch),
         "spark.databricks.delta.commitInfo.userMetadata": note.metadata,
-        # The frame is cached. On a cluster a lost executor loses cached rows, and computed anew they may differ.
-        "spark.databricks.delta.merge.materializeSource": "none" if local else "all",
+        # Delta refuses a cached source without it: cached rows can get lost, and computed anew they may differ.
+        "spark.databricks.delta.merge.materializeSource": "all",
     }
     return {**settings, "spark.databricks.delta.maxCommitAttempts": "0"} if note.alone else settings
 

@@ -66,15 +66,33 @@ class StagedWrite:
 
         `metadata` is stored as the commit's userMetadata. Raises the Delta exception of a conflicting commit.
         """
+        actions = self._actions.appended(self._identifier(epoch))
+        return int(self._transaction.commit(actions, self._operation(metadata)))
+
+    def commit_next(self, epoch: int, metadata: str) -> int:
+        """`commit` as the version right after `read_version` or not at all: raises Delta's ConcurrentWriteException
+        if any other commit came first. For commits without files."""
         jvm: Any = self._session._jvm
-        delta = jvm.org.apache.spark.sql.delta
-        none, some = jvm.scala.Option.empty(), jvm.scala.Option.apply
-        save_mode = _save_mode(jvm, self._write.mode)
-        operation = getattr(delta, "DeltaOperations$Write")(
-            save_mode, none, none, some(metadata), none, none, none, none, none
+        assert self._actions.isEmpty()
+        actions = self._actions.appended(self._identifier(epoch)).iterator()
+        nothing = _scala_map(jvm, {})
+        none = jvm.scala.Option.empty()
+        done = self._transaction.commitLarge(
+            self._session._jsparkSession, actions, none, self._operation(metadata), nothing, nothing
         )
-        identifier = delta.actions.SetTransaction(self._write.application, epoch, some(int(time.time() * 1000)))
-        return int(self._transaction.commit(self._actions.appended(identifier), operation))
+        return int(done._1())
+
+    def _operation(self, metadata: str) -> Any:
+        jvm: Any = self._session._jvm
+        none, some = jvm.scala.Option.empty(), jvm.scala.Option.apply
+        return getattr(jvm.org.apache.spark.sql.delta, "DeltaOperations$Write")(
+            _save_mode(jvm, self._write.mode), none, none, some(metadata), none, none, none, none, none
+        )
+
+    def _identifier(self, epoch: int) -> Any:
+        jvm: Any = self._session._jvm
+        now = jvm.scala.Option.apply(int(time.time() * 1000))
+        return jvm.org.apache.spark.sql.delta.actions.SetTransaction(self._write.application, epoch, now)
 
     def discard(self) -> None:
         """Deletes the staged files; the table is as if the write had never been."""

@@ -186,14 +186,14 @@ def test_rows_that_another_writer_changed_since_are_a_conflict(tmp_path: Path, s
 
 
 def test_maintenance_since_is_no_conflict(tmp_path: Path, stage: Stage) -> None:
-    path = make_table(tmp_path / "t", ROWS)
-    write_deltalake(path, arrow([(8, "h")]), mode="append")
-    update = stage(path, changes([("update", 8, "hh")]), expected_version=1)
-    append = stage(path, changes([("insert", 9, "i")]), expected_version=3)
-    DeltaTable(path).optimize.compact()
-    assert update.commit(1, note(1)) == 3
-    assert append.commit(2, note(2)) == 4
-    assert contents(path) == sorted([*ROWS, (8, "hh"), (9, "i")], key=repr)
+    for number, row in enumerate((("update", 8, "hh"), ("insert", 9, "i"))):
+        path = make_table(tmp_path / f"{number}", ROWS)
+        write_deltalake(path, arrow([(8, "h")]), mode="append")
+        change = stage(path, changes([row]), expected_version=1)
+        DeltaTable(path).optimize.compact()
+        assert change.commit(1, note(1)) == 3
+        expected = {**dict(ROWS), 8: "h", row[1]: row[2]}
+        assert contents(path) == sorted(expected.items(), key=repr)
 
 
 def test_a_log_that_no_longer_tells_is_a_conflict(tmp_path: Path, stage: Stage) -> None:
@@ -406,11 +406,29 @@ def test_tables_that_only_spark_writes(tmp_path: Path, spark: SparkSession, decl
     assert (change.choice.committer.value, change.choice.reason.value) == ("spark", reason)
     version = change.commit(1, note(1))
     assert (change.inserted, change.updated, change.deleted) == (1, 1, 1)
-    assert staged(spark, path, changes([("update", 1, "x")])).commit(2, note(2)) == version + 1
+    same = staged(spark, path, changes([("update", 1, "x")]), expected_version=version)
+    assert same.commit(2, note(2)) == version + 1
     assert staged(spark, path, changes([("insert", 4, "d")])).commit(3, note(3)) == version + 2
     assert staged(spark, path, changes([("insert", 4, "d")])).commit(3, note(3)) == version + 2
     found = spark.read.format("delta").load(path).orderBy("k").collect()
     assert [tuple(row) for row in found] == [(1, "x"), (3, "c"), (4, "d")]
+
+
+@pytest.mark.spark
+def test_a_column_that_cannot_be_compared(tmp_path: Path, spark: SparkSession) -> None:
+    path = str(tmp_path / "t")
+    spark.sql(f"CREATE TABLE delta.`{path}` (k BIGINT, v VARIANT) USING delta")
+    rows = spark.sql("SELECT 1L k, parse_json('[1]') v, 'insert' _change")
+    change = staged(spark, path, rows)
+    assert (change.choice.committer.value, change.choice.reason.value) == ("spark", "feature")
+    change.commit(1, note(1))
+    assert change.inserted == 1
+    for key, word in ((("k",), "update"), (("v",), "delete"), (None, "remove")):
+        with pytest.raises(ChangeError) as raised:
+            staged(spark, path, spark.sql(f"SELECT 1L k, parse_json('[1]') v, '{word}' _change"), key)
+        assert (raised.value.rule, raised.value.columns) == (ChangeRule.INCOMPARABLE.value, ("v",))
+    staged(spark, path, spark.sql("SELECT 1L k, NULL::VARIANT v, 'delete' _change")).commit(2, note(2))
+    assert spark.read.format("delta").load(path).count() == 0
 
 
 @pytest.mark.spark
@@ -519,7 +537,11 @@ def test_another_writer_just_before_sparks_commit(
 ) -> None:
     path = make_table(tmp_path / "t", ROWS)
     change = staged(spark, path, changes(rows), expected_version=0, limits=BY_SPARK)
-    for owner, name in ((spark_merge.SparkMerge, "_merge"), (StagedWrite, "commit")):
+    for owner, name in (
+        (spark_merge.SparkMerge, "_merge"),
+        (StagedWrite, "commit"),
+        (StagedWrite, "commit_next"),
+    ):
         real = getattr(owner, name)
 
         def late(*given: Any, real: Any = real) -> Any:
