@@ -121,8 +121,10 @@ class SparkMerge:
 
     def _differs(self) -> Column:
         types = {field.name: field.dataType for field in self._frame.schema.fields}
-        pairs = [[_comparable(column(name, alias), types[name]) for alias in ("t", "s")] for name in self._values]
-        return reduce(or_, [~old.eqNullSafe(new) for old, new in pairs])
+        # Where a column cannot be compared, the change set was held to have no updates.
+        names = [name for name in self._values if "variant" not in types[name].simpleString()]
+        pairs = [[_comparable(column(name, alias), types[name]) for alias in ("t", "s")] for name in names]
+        return reduce(or_, [~old.eqNullSafe(new) for old, new in pairs], F.lit(False))
 
 
 class SparkAppend:
