@@ -83,7 +83,9 @@ class SparkTable:
                 before = before.withColumn(column.name, F.lit(None).cast(column.dataType))
         found = bag(before.select(*(F.col(f"`{name}`") for name in after.columns)))
         found.update(signed)
-        assert {row: count for row, count in found.items() if count} == dict(wanted)
+        found.subtract(wanted)
+        wrong = {row: count for row, count in found.items() if count}
+        assert not wrong, f"{change.from_version} to {change.to_version}: {wrong}"
         return change
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -477,3 +478,40 @@ def test_absolute_paths_are_for_spark(table: Table) -> None:
     assert table.change(0).reader is FeedReader.SPARK
     gone = table.commit({"add": added | {"path": "file:/nowhere/x.parquet"}})
     assert table.change(gone - 1).obstacle is FeedObstacle.MISSING_COMMITS
+
+
+def instants(*years: int | None) -> pa.Table:
+    values = [None if year is None else datetime(year, 6, 1, tzinfo=timezone.utc) for year in years]
+    return pa.table({"k": pa.array(range(len(years))), "t": pa.array(values, pa.timestamp("us", "UTC"))})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reader"),
+    [
+        ((2026, None), (1990,), "any"),
+        ((2026, None), (1582,), "spark"),
+        ((1582,), (2026,), "spark"),  # its rows may leave
+        ((2026,), (9999, None), "spark"),
+        ((None, None), (None,), "any"),
+    ],
+)
+def test_instants_out_of_the_reach_of_deltalake_are_for_spark(
+    tmp_path: Path, before: Any, after: Any, reader: str
+) -> None:
+    place = str(tmp_path / "t")
+    write_deltalake(place, instants(*before), configuration=FEED)
+    write_deltalake(place, instants(*after), mode="append")
+    assert read_table_change(place, 0, 1).reader is FeedReader(reader)
+    DeltaTable(place).delete("k = 0")
+    assert read_table_change(place, 1, 2).reader is FeedReader(reader)
+
+
+def test_instants_without_statistics_are_for_spark(tmp_path: Path) -> None:
+    for name, options in (("none", {"delta.dataSkippingNumIndexedCols": "0"}), ("nested", {})):
+        place = str(tmp_path / name)
+        rows = instants(2026)
+        if name == "nested":
+            rows = pa.table({"l": pa.array([[rows["t"][0].as_py()]], pa.list_(pa.timestamp("us", "UTC")))})
+        write_deltalake(place, rows, configuration={**FEED, **options})
+        write_deltalake(place, rows, mode="append")
+        assert read_table_change(place, 0, 1).reader is FeedReader.SPARK
