@@ -199,7 +199,7 @@ def _place(spark: SparkSession, generated: Path, folder: Path, scale: float) -> 
 def _sdp(python: Path, views: tuple[View, ...], place: Place) -> SdpPipeline:
     # As much memory as this process's Spark, and as many partitions.
     settings = {
-        "spark.driver.memory": str(place.session.conf.get("spark.driver.memory")),
+        "spark.driver.memory": str(place.session.sparkContext.getConf().get("spark.driver.memory", "1g")),
         "spark.sql.shuffle.partitions": str(place.session.conf.get("spark.sql.shuffle.partitions")),
     }
     return SdpPipeline(python, views, place.sources, settings)
