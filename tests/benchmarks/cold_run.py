@@ -4,7 +4,7 @@
 
 Both sides start from an empty warehouse and the same twelve landed months, in turn, and write Delta tables, with the
 same settings where both have them (PROFILE below). SDP needs a virtual environment of its own, with
-`pyspark[connect]==4.1.4`.
+`pyspark[pipelines]==4.1.4`.
 Afterwards every silver and gold table is compared row by row: a side that computes something else is not a peer.
 """
 
@@ -141,7 +141,7 @@ def report(rounds: list[tuple[Timing, Timing]]) -> None:
 def main() -> None:
     """Runs both sides in turn, compares their tables, prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--sdp-python", type=Path, required=True, help="Python with pyspark[connect]==4.1.4 installed")
+    parser.add_argument("--sdp-python", type=Path, required=True, help="Python with pyspark[pipelines]==4.1.4 installed")
     parser.add_argument("--rounds", type=int, default=1, help="how often each side runs (default: 1)")
     parser.add_argument("--only", choices=("sdp", "lakehouse"), help="run one side and print its seconds")
     options = parser.parse_args()
