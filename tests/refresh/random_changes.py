@@ -105,9 +105,12 @@ class ChangeScript:
                 yield replace(commit, rows=self._merge_rows(table))
             case "insert_then_delete":
                 yield from self.nothing(table.source.name)
+            case "optimize":
+                # deltalake is not trusted to compact files that Spark has marked rows of as deleted.
+                yield replace(commit, by_spark=by_spark or table.source.deletion_vectors)
             case "add_column":
                 if ADDED in table.columns:
-                    yield replace(commit, action="optimize")
+                    yield replace(commit, action="insert", rows=self._rows(table, 1))
                 else:
                     added = replace(commit, by_spark=False)
                     table.columns = added.columns_after

@@ -110,7 +110,7 @@ def pivot_frame(draw: Draw, left: Relation, lines: list[str]) -> Relation:
         return group_frame(draw, left, lines)
     other = draw.rng.choice(others)
     values = ["a", "b"] if other.kind == "string" else [1, 2]
-    lines.append(f"left = left.groupBy({keys[0].name!r}).pivot({other.name!r}, {values}).agg(F.count('*'))")
+    lines.append(f"left = left.groupBy({keys[0].name!r}).pivot({other.name!r}, {values}).agg(F.count(F.lit(1)))")
     made = [Column(str(value), "bigint") for value in values]
     return _renamed(Relation("", (*keys, *made), 7.0), lines)
 

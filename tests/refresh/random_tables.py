@@ -29,7 +29,7 @@ ARROW_TYPES = {
 KEYS = (("k", "int"), ("g", "string"), ("h", "bigint"), ("y", "date"))
 VALUES = (
     ("n", "int"),
-    ("b", "bigint"),
+    ("big", "bigint"),
     ("m", "decimal"),
     ("x", "double"),
     ("d", "date"),

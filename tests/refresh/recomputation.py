@@ -97,23 +97,35 @@ def _close(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
     )
 
 
+def _plain_session(spark: SparkSession) -> SparkSession:
+    session = spark.newSession()
+    for name, value in {**SETTINGS, "spark.sql.session.timeZone": "UTC"}.items():
+        session.conf.set(name, value)
+    return session
+
+
 class Recomputation:
     """Queries of a case over its source tables, by plain Spark: no code of the product computes here."""
 
     def __init__(self, spark: SparkSession, sources: Path) -> None:
-        self._spark = spark.newSession()
-        for name, value in {**SETTINGS, "spark.sql.session.timeZone": "UTC"}.items():
-            self._spark.conf.set(name, value)
+        self._spark = _plain_session(spark)
         self._sources = sources
+        self._known: dict[str, tuple[dict[str, int], dict[str, pa.Table]]] = {}  # what was found, at which versions
 
     def tables(self, case: Case) -> dict[str, pa.Table]:
         """What every view of the case is now, temporary ones included."""
+        versions = {source.name: DeltaTable(str(self._sources / source.name)).version() for source in case.sources}
+        known, found = self._known.get(case.label, ({}, {}))
+        if known == versions:
+            return found
         for source in case.sources:
-            self._register(source.name, read_source(self._spark, self._sources / source.name))
-        found: dict[str, pa.Table] = {}
+            if known.get(source.name) != versions[source.name]:
+                self._register(source.name, read_source(self._spark, self._sources / source.name))
+        found = {}
         for view in case.views:
             found[view.name] = self.frame(view).toArrow()
             self._register(view.name, found[view.name])
+        self._known[case.label] = versions, found
         return found
 
     def frame(self, view: View) -> DataFrame:
@@ -139,7 +151,7 @@ class Laboratory:
         self._root = root
         self._cases = cases
         self._sources = root / "outside"
-        self._commits = SourceCommits(spark, self._sources)
+        self._commits = SourceCommits(_plain_session(spark), self._sources)
         self._oracle = Recomputation(spark, self._sources)
 
     def live(self) -> list[Difference]:

@@ -29,8 +29,11 @@ def create_source(source: Source, path: Path) -> None:
 
 
 def read_source(spark: SparkSession, path: Path) -> pa.Table:
-    """The table's rows as they are now, read by Spark."""
-    return spark.read.format("delta").load(str(path)).toArrow()
+    """The table's rows as they are now. deltalake reads them a hundred times faster, but not with deletion vectors."""
+    table = DeltaTable(str(path))
+    if "deletionVectors" in (table.protocol().reader_features or ()):
+        return spark.read.format("delta").load(str(path)).toArrow()
+    return table.to_pyarrow_table()
 
 
 class SourceCommits:
