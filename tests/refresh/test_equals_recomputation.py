@@ -30,13 +30,16 @@ def statistics(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
     """How often every operator, kind of change and refresh mode occurred; printed when the module is done."""
     counted: Counter[str] = Counter()
     yield counted
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    plugins = request.config.pluginmanager
+    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
     assert reporter is not None
-    reporter.write_line("")
-    for group in ("modes", "seconds", "operators"):
-        found = {name.partition(" ")[2]: count for name, count in counted.items() if name.startswith(f"{group} ")}
-        listed = ", ".join(f"{name} {found[name]:.0f}" for name in sorted(found, key=lambda name: -found[name]))
-        reporter.write_line(f"{group}: {listed}")
+    assert capture is not None
+    with capture.global_and_fixture_disabled():
+        reporter.write_line("")
+        for group in ("modes", "seconds", "operators"):
+            found = {name.partition(" ")[2]: count for name, count in counted.items() if name.startswith(f"{group} ")}
+            listed = ", ".join(f"{name} {found[name]}" for name in sorted(found, key=lambda name: -found[name]))
+            reporter.write_line(f"{group}: {listed}")
 
 
 @pytest.fixture
