@@ -19,7 +19,7 @@ from tests.tpch.data import copy_tables, prepare_tables
 from tests.tpch.projects import QUERIES, define_files, open_project, read_views
 from tests.tpch.rounds import ROUNDS, SCALE, frozen_modes, play
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -61,6 +61,7 @@ def live(spark: SparkSession, tmp_path: Path, statistics: Counter[str]) -> Live:
 
 
 @pytest.mark.spark
+@pytest.mark.long
 @pytest.mark.parametrize("first", range(0, SHORT, BATCH))
 def test_every_table_equals_recomputation_after_every_run(live: Live, first: int) -> None:
     live([generate_case(seed) for seed in range(first, first + BATCH)])
@@ -74,6 +75,7 @@ def test_every_table_equals_recomputation_over_many_seeds(live: Live, first: int
 
 
 @pytest.mark.spark
+@pytest.mark.long
 @pytest.mark.parametrize(
     "first", [2000, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2004, 2100, len(VARIANTS)))]
 )

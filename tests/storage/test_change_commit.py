@@ -333,6 +333,7 @@ def test_nan_is_not_replaced_by_nan_of_other_bits(tmp_path: Path, stage: Stage, 
 
 
 @pytest.mark.spark
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
 def test_nan_is_found_by_nan_of_other_bits(tmp_path: Path, spark: SparkSession, kind: pa.DataType) -> None:
     schema = pa.schema([("k", kind), ("v", pa.string())])
@@ -359,6 +360,7 @@ def test_files_without_a_sought_key_are_left_alone(tmp_path: Path, stage: Stage)
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_spark_skips_files_by_ranges_before_it_reads_them(tmp_path: Path, spark: SparkSession) -> None:
     path = make_table(tmp_path / "t", [(number, "a") for number in range(100)])
     for start in range(100, 1000, 100):
@@ -374,6 +376,7 @@ def test_spark_skips_files_by_ranges_before_it_reads_them(tmp_path: Path, spark:
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_maps_are_values_but_no_keys(tmp_path: Path, spark: SparkSession) -> None:
     schema = pa.schema([("k", pa.int64()), ("m", pa.map_(pa.string(), pa.int64()))])
     path = make_table(tmp_path / "t", [(1, [("a", 1)]), (2, [("a", 1)])], schema)
@@ -388,6 +391,7 @@ def test_maps_are_values_but_no_keys(tmp_path: Path, spark: SparkSession) -> Non
 
 
 @pytest.mark.spark
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("declared", "reason"),
     [
@@ -415,6 +419,7 @@ def test_tables_that_only_spark_writes(tmp_path: Path, spark: SparkSession, decl
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_a_column_that_cannot_be_compared(tmp_path: Path, spark: SparkSession) -> None:
     path = str(tmp_path / "t")
     spark.sql(f"CREATE TABLE delta.`{path}` (k BIGINT, v VARIANT) USING delta")
@@ -432,6 +437,7 @@ def test_a_column_that_cannot_be_compared(tmp_path: Path, spark: SparkSession) -
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_what_only_spark_checks_is_sparks(tmp_path: Path, spark: SparkSession) -> None:
     path = str(tmp_path / "t")
     spark.sql(f"CREATE TABLE delta.`{path}` (k BIGINT, v VARCHAR(3)) USING delta")
@@ -451,6 +457,7 @@ def test_what_only_spark_checks_is_sparks(tmp_path: Path, spark: SparkSession) -
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_timestamp_partitions_in_another_zone(tmp_path: Path, spark: SparkSession) -> None:
     schema = pa.schema([("k", pa.int64()), ("t", pa.timestamp("us", "UTC"))])
     path = make_table(tmp_path / "t", [], schema, partition_by=["t"])
@@ -467,6 +474,7 @@ def test_timestamp_partitions_in_another_zone(tmp_path: Path, spark: SparkSessio
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_frames_go_where_their_size_says(tmp_path: Path, spark: SparkSession) -> None:
     path = make_table(tmp_path / "t", ROWS)
     frame = spark.sql("SELECT 1L k, 'x' v, 'update' _change UNION ALL SELECT NULL, NULL, 'delete'")
@@ -486,6 +494,7 @@ def test_frames_go_where_their_size_says(tmp_path: Path, spark: SparkSession) ->
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_many_rows_reach_spark_through_a_file(tmp_path: Path, spark: SparkSession) -> None:
     path = make_table(tmp_path / "t", [(number, "a") for number in range(30_000)])
     rows = changes([("update", number, f"é{number}") for number in range(0, 30_000, 2)])
@@ -496,6 +505,7 @@ def test_many_rows_reach_spark_through_a_file(tmp_path: Path, spark: SparkSessio
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_commits_of_one_session_side_by_side_keep_their_notes_apart(tmp_path: Path, spark: SparkSession) -> None:
     paths = [make_table(tmp_path / f"{number}", ROWS) for number in range(4)]
     ready = [staged(spark, path, changes([("update", 1, "x")]), limits=BY_SPARK) for path in paths]
@@ -510,6 +520,7 @@ def test_commits_of_one_session_side_by_side_keep_their_notes_apart(tmp_path: Pa
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_another_writer_during_a_merge(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_table(tmp_path / "t", ROWS)
     change = staged(spark, path, changes([("update", 1, "x")]), expected_version=0, limits=BY_SPARK)
@@ -531,6 +542,7 @@ def test_another_writer_during_a_merge(tmp_path: Path, spark: SparkSession, monk
 
 
 @pytest.mark.spark
+@pytest.mark.long
 @pytest.mark.parametrize("rows", [[("update", 1, "x")], [("insert", 7, "g")], []])
 def test_another_writer_just_before_sparks_commit(
     tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, rows: list[Any]
@@ -559,6 +571,7 @@ def test_another_writer_just_before_sparks_commit(
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_a_row_that_stays_is_not_in_the_feed(tmp_path: Path, spark: SparkSession) -> None:
     rows = changes([("update", 1, "a"), ("update", 2, "bb"), ("update", None, "c"), ("delete", 4, None)])
     expected = {("update_preimage", (2, "b")): 1, ("update_postimage", (2, "bb")): 1, ("delete", (4, "d")): 1}

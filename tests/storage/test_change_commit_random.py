@@ -226,6 +226,7 @@ def _flat(identity: Any) -> list[Any]:
 
 
 @pytest.mark.spark
+@pytest.mark.long
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_both_committers_leave_the_same_rows_and_feed(scenario: Scenario, tmp_path: Path, spark: SparkSession) -> None:
     for seed in seeds(1):
@@ -233,6 +234,7 @@ def test_both_committers_leave_the_same_rows_and_feed(scenario: Scenario, tmp_pa
 
 
 @pytest.mark.spark
+@pytest.mark.long
 @pytest.mark.long
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_both_committers_many_times(scenario: Scenario, tmp_path: Path, spark: SparkSession) -> None:

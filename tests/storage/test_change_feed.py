@@ -20,7 +20,7 @@ from lakehouse.storage.change_feed import ChangeFeed, FeedCache, read_change_fee
 from lakehouse.storage.table_changes import commit_identity, read_table_change
 from tests.storage.feed_tables import FEED, KINDS, MAPPED, VECTORS, SparkTable, bag
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 FLAT = (
     "id INT, b TINYINT, sh SMALLINT, l BIGINT, f FLOAT, d DOUBLE, de DECIMAL(38,10), bo BOOLEAN, s STRING, bi BINARY, "

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from tests.storage.feed_tables import FEED, KINDS, SparkTable
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 COLUMNS = "k INT, v STRING, d DOUBLE, p STRING"
 TYPES = pa.schema([("k", pa.int32()), ("v", pa.string()), ("d", pa.float64()), ("p", pa.string())])
