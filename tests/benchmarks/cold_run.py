@@ -141,9 +141,7 @@ def report(rounds: list[tuple[Timing, Timing]]) -> None:
 def main() -> None:
     """Runs both sides in turn, compares their tables, prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument(
-        "--sdp-python", type=Path, required=True, help="Python with pyspark[pipelines]==4.1.4 installed"
-    )
+    parser.add_argument("--sdp-python", type=Path, required=True, help="a Python with pyspark[pipelines]==4.1.4")
     parser.add_argument("--rounds", type=int, default=1, help="how often each side runs (default: 1)")
     parser.add_argument("--only", choices=("sdp", "lakehouse"), help="run one side and print its seconds")
     options = parser.parse_args()

@@ -214,7 +214,7 @@ def _arguments() -> argparse.Namespace:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--views", type=_names, help="names of views, without schema")
     which.add_argument("--all", action="store_true", help="all 22 queries beside the view of each kind")
-    parser.add_argument("--sdp-python", type=Path, help="Python with pyspark[pipelines]==4.1.4 installed")
+    parser.add_argument("--sdp-python", type=Path, help="a Python with pyspark[pipelines]==4.1.4")
     parser.add_argument("--cache", type=Path, help="folder that keeps the generated tables from run to run")
     parser.add_argument("--work", type=Path, help="folder for all else (default: the system's temporary one)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")

@@ -267,8 +267,7 @@ def require_equal(session: SparkSession, name: str, left: Path, right: Path) -> 
 def drop_old_files(table: Path) -> None:
     """Deletes the data files that no current row is in.
 
-    Not by VACUUM, which commits: Spark would have to read the table's state anew, and the side that is cleaned up
-    would look slower than the other.
+    Not by VACUUM, which commits: the side that is cleaned up must not differ from the other by commits of ours.
     """
     current = {Path(unquote(urlparse(uri).path)).name for uri in DeltaTable(str(table)).file_uris()}
     for path in table.rglob("*.parquet"):
