@@ -19,7 +19,9 @@ class RefreshRecord:
     views it went through, `volatile` the time functions its query calls, `undeclared` what it reads beside
     declared datasets. `content` is an order-free digest of all rows, or None where it is not known. `identities` tell
     the tables of others that were read from others in their place, `plan` is a digest of a query that a function made.
-    `ratios` are actual to predicted seconds of past refreshes, by mode.
+    `ratios` are actual to predicted seconds of past refreshes, by mode. `state` and `quarantine` are the versions of
+    what is kept beside the table that belong to its rows (-1: none); `counts` what its expectations counted, over all
+    rows of a view, over those that a load brought; `set_aside` digests the rows in quarantine as `content` does.
     """
 
     project: str
@@ -38,6 +40,10 @@ class RefreshRecord:
     identities: Mapping[str, str] = field(default_factory=dict)
     plan: str | None = None
     ratios: Mapping[str, float] = field(default_factory=dict)
+    state: int = -1
+    quarantine: int = -1
+    counts: Mapping[str, int] = field(default_factory=dict)
+    set_aside: str | None = None
 
     def to_json(self) -> str:
         """The record as one line of JSON under the key `lakehouse`, so that other metadata may stand beside it."""

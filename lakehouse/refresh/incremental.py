@@ -4,7 +4,7 @@ commit of the rows that differ. Where that cannot be, a `Fallback` says why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -25,11 +25,15 @@ from lakehouse.plan.maintenance import (
     not_monotone,
 )
 from lakehouse.plan.refresh_plan import ReasonCode, RefreshMode
+from lakehouse.plan.sieve import QUARANTINED
 from lakehouse.plan.table_change import TableChange
 from lakehouse.refresh.aggregate_state import AggregateState
 from lakehouse.refresh.evaluator import Evaluator, Side, SourceRows
 from lakehouse.refresh.kept_rows import KeptRows
-from lakehouse.refresh.state_refresh import StateTable, first_rows_change, state_change
+from lakehouse.refresh.quarantine import Quarantine, table_change
+from lakehouse.refresh.rows_after import rows_after_change, rows_after_write
+from lakehouse.refresh.sifting import Sifted, signed_counts
+from lakehouse.refresh.state_refresh import StateTable, first_rows, state_change
 from lakehouse.refresh.view_change import ViewChange, classes_change, difference, signed_change, through
 from lakehouse.storage.change_commit import StagedChange, stage_change
 from lakehouse.storage.change_feed import FeedCache
@@ -54,7 +58,8 @@ class SourceVersions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewInputs:
     """What a refresh by change starts from: the view's query as an analysed frame over the new versions, with the
-    table's columns; its sources; its table and the version that holds the old rows; its state table.
+    table's columns; its sources; its table and the version that holds the old rows; its state table and its
+    quarantine. `judge`, where given, is shown the rows that the table will have.
     """
 
     query: DataFrame
@@ -62,8 +67,10 @@ class ViewInputs:
     write: TableWrite
     version: int
     state: StateTable
+    quarantine: Quarantine
     optimiser: SparkSession
     feeds: FeedCache
+    judge: Callable[[DataFrame], None] | None = None
     ratios: Mapping[str, float] = field(default_factory=dict)
     by_cost: bool = True
 
@@ -81,15 +88,27 @@ class Fallback:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedIncrement:
     """A refresh by change, staged: `table` is the view's commit, None if its rows stay as they are; `state` the commit
-    of what is kept beside it. `rows_in` counts the changed rows that were read."""
+    of what is kept beside it, `quarantine` that of the rows that are set aside. `rows_in` counts the changed rows that
+    were read; `counts` are those of the sieve over all rows of the view."""
 
     mode: RefreshMode
     text: str
     rows_in: int
     table: StagedChange | StagedWrite | None
     state: StagedChange | StagedWrite | None = None
+    quarantine: StagedWrite | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
     prediction: Prediction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedDifference:
+    """All rows recomputed, and those that differ staged: `table` and `quarantine` are None where none does."""
+
+    table: StagedChange | None
+    quarantine: StagedWrite | None
+    counts: Mapping[str, int]
 
 
 def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
@@ -112,6 +131,10 @@ def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
         prediction = predict(maintenance, changes, inputs.ratios, mode.value)
         if inputs.by_cost and not prediction.by_change_pays and not may_append:
             return Fallback(ReasonCode.COST, str(prediction), prediction=prediction)
+    is_first = isinstance(maintenance, Maintenance) and maintenance.first is not None
+    if is_first and inputs.quarantine.sieve.dropped and not may_append:
+        text = "its first rows are compared with those that are kept, and its expectations drop some"
+        return Fallback(ReasonCode.NOT_MAINTAINABLE, text)
     needs_state = isinstance(maintenance, Maintenance) and maintenance.strategy is Strategy.STATE
     if needs_state and not inputs.state.is_current and not may_append:
         text = "the sums and counts kept beside it are missing or of other versions"
@@ -132,19 +155,20 @@ def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
         evaluator.close()
 
 
-def stage_difference(inputs: ViewInputs) -> StagedChange | None:
-    """Everything recomputed, and the rows that differ staged; None if none does.
+def stage_difference(inputs: ViewInputs) -> StagedDifference:
+    """Everything recomputed, and the rows that differ staged.
 
     Raises ChangeError for columns that rows cannot be told apart by (see `can_differ`).
     """
     kept = KeptRows()
+    quarantine, sieve = inputs.quarantine, inputs.quarantine.sieve
     try:
-        change = difference(inputs.query, _stored(inputs), None)
-        rows, count = kept.keep(change.rows)
-        if not count:
-            return None
-        found = ChangeRows(rows=rows, key=None, at_most=count)
-        return stage_change(inputs.query.sparkSession, inputs.write, found, expected_version=inputs.version)
+        sifted = Sifted(inputs.query, sieve)
+        old = quarantine.with_rows(_stored(inputs), inputs.query.columns)
+        change = difference(sifted.undropped, old, None, sieve, keep=lambda frame: kept.keep(frame)[0])
+        table, aside = _staged(inputs, lambda frame: kept.keep(frame), change)
+        counts = sifted.counts() if sieve.predicates else {}
+        return StagedDifference(table=table, quarantine=aside, counts=counts)
     finally:
         kept.close()
 
@@ -191,7 +215,8 @@ def _obstacle(inputs: ViewInputs) -> Fallback | None:
 
 
 def _rows_of_keys(inputs: ViewInputs, keys: DataFrame) -> DataFrame:
-    return rows_of_keys(inputs.query.sparkSession, inputs.write.path, inputs.version, keys)
+    there = rows_of_keys(inputs.query.sparkSession, inputs.write.path, inputs.version, keys)
+    return inputs.quarantine.with_rows(there, inputs.query.columns)
 
 
 def _stored(inputs: ViewInputs) -> DataFrame:
@@ -232,17 +257,26 @@ def _table_rows(session: SparkSession, source: SourceVersions, version: int) -> 
 
 def _appended(inputs: ViewInputs, algebra: Algebra, evaluator: Evaluator, rows_in: int) -> StagedIncrement:
     change = evaluator.delta(algebra.root)
-    table = None
+    table, aside, counts = None, None, dict(inputs.quarantine.counts)
     if change is not None:
         names = [f"c{number}" for number in algebra.root.ids]
-        rows = change.select(*names).toDF(*algebra.columns)
-        staged = stage_write(rows, _append(inputs.write))
+        sifted = Sifted(change.select(*names).toDF(*algebra.columns), inputs.quarantine.sieve)
+        staged = stage_write(sifted.kept, _append(inputs.write))
+        if inputs.quarantine.sieve.predicates:
+            found = sifted.counts(staged.rows)
+            counts = _sum(counts, found)
+            if found[QUARANTINED]:
+                aside = inputs.quarantine.stage_more(sifted.rejected())
         if staged.rows:
             table = staged
+            if inputs.judge is not None:
+                inputs.judge(rows_after_write(_stored(inputs), staged, sifted.kept))
         else:
             staged.discard()
     text = f"{rows_in} rows were added to what it reads"
-    return StagedIncrement(mode=RefreshMode.APPEND, text=text, rows_in=rows_in, table=table)
+    return StagedIncrement(
+        mode=RefreshMode.APPEND, text=text, rows_in=rows_in, table=table, quarantine=aside, counts=counts
+    )
 
 
 def _append(write: TableWrite) -> TableWrite:
@@ -254,33 +288,59 @@ def _maintained(
 ) -> StagedIncrement:
     lacking = tuple(refusal.text for refusal in maintenance.lacking)
     state = None
+    sieve = inputs.quarantine.sieve
     if maintenance.strategy is Strategy.STATE:
         changed = state_change(evaluator, maintenance, inputs.state, inputs.query.sparkSession)
         if changed is None:
             change = None
         elif maintenance.first is not None:
-            rows = changed.all_after()
-            change = first_rows_change(evaluator, maintenance, algebra.columns, rows, _stored(inputs))
+            rows = first_rows(evaluator, maintenance, algebra.columns, changed.all_after())
+            old = inputs.quarantine.with_rows(_stored(inputs), algebra.columns)
+            change = difference(rows, old, None, sieve, keep=evaluator.keep)
         else:
-            change = changed.view_change(algebra.columns)
+            change = changed.view_change(algebra.columns, sieve)
         state_rows = None if changed is None else ChangeRows(rows=changed.rows, key=changed.key)
         state = stage_change(inputs.query.sparkSession, inputs.state.write, state_rows) if state_rows else None
     else:
         by = classes_change if maintenance.strategy is Strategy.CLASSES else signed_change
-        change = by(evaluator, maintenance, algebra.columns, partial(_rows_of_keys, inputs))
-    text = f"{rows_in} rows changed in what it reads"
-    table = _staged(inputs, evaluator, change)
-    mode = mode_of(maintenance)
-    return StagedIncrement(mode=mode, text=text, rows_in=rows_in, table=table, state=state, lacking=lacking)
-
-
-def _staged(inputs: ViewInputs, evaluator: Evaluator, change: ViewChange | None) -> StagedChange | None:
-    if change is None:
-        return None
-    rows, count = evaluator.counted(change.rows)
-    if not count:
-        return None
-    session = inputs.query.sparkSession
-    return stage_change(
-        session, inputs.write, ChangeRows(rows=rows, key=change.key, at_most=count), expected_version=inputs.version
+        change = by(evaluator, maintenance, algebra.columns, partial(_rows_of_keys, inputs), sieve)
+    counts = dict(inputs.quarantine.counts)
+    if sieve.predicates and change is not None:
+        counts = _sum(counts, signed_counts(change.signed, sieve))
+    table, aside = _staged(inputs, evaluator.counted, change)
+    return StagedIncrement(
+        mode=mode_of(maintenance),
+        text=f"{rows_in} rows changed in what it reads",
+        rows_in=rows_in,
+        table=table,
+        state=state,
+        quarantine=aside,
+        counts=counts,
+        lacking=lacking,
     )
+
+
+def _staged(
+    inputs: ViewInputs, counted: Callable[[DataFrame], tuple[DataFrame, int]], change: ViewChange | None
+) -> tuple[StagedChange | None, StagedWrite | None]:
+    """What becomes of the table, and of the rows set aside; None where that is nothing."""
+    if change is None:
+        return None, None
+    sieve = inputs.quarantine.sieve
+    if sieve.rejects:  # three ways to go for one row: it is computed once
+        change = replace(change, rows=counted(change.rows)[0])
+    aside = inputs.quarantine.stage_change(change) if sieve.quarantined else None
+    of_table = table_change(change, sieve)
+    rows, count = counted(of_table.rows)
+    if not count:
+        return None, aside
+    session = inputs.query.sparkSession
+    found = ChangeRows(rows=rows, key=change.key, at_most=count)
+    staged = stage_change(session, inputs.write, found, expected_version=inputs.version)
+    if inputs.judge is not None:
+        inputs.judge(rows_after_change(_stored(inputs), replace(of_table, rows=rows)))
+    return staged, aside
+
+
+def _sum(before: Mapping[str, int], by: Mapping[str, int]) -> dict[str, int]:
+    return {name: before.get(name, 0) + by.get(name, 0) for name in {**before, **by}}

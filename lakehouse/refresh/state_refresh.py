@@ -10,11 +10,13 @@ from pyspark.sql import functions as F
 
 from lakehouse.analysis.plan_binding import column
 from lakehouse.plan.maintenance import Maintenance
+from lakehouse.plan.sieve import NO_SIEVE, Sieve
 from lakehouse.refresh.aggregate_state import AggregateState
 from lakehouse.refresh.evaluator import Evaluator, Side
 from lakehouse.refresh.restriction import Restriction
+from lakehouse.refresh.sifting import marked, masks
 from lakehouse.refresh.signed_rows import coming, going, net, null_safe, together
-from lakehouse.refresh.view_change import ViewChange, difference, key_names, keyed_change, through
+from lakehouse.refresh.view_change import ViewChange, key_names, keyed_change, through
 from lakehouse.storage.keyed_rows import rows_of_keys
 from lakehouse.storage.staged_write import TableWrite
 
@@ -57,12 +59,15 @@ class ChangedState:
         """Its key; None for the state of a query without groups."""
         return self.state.key_columns or None
 
-    def view_change(self, columns: Sequence[str]) -> ViewChange:
+    def view_change(self, columns: Sequence[str], sieve: Sieve = NO_SIEVE) -> ViewChange:
         """By what the view's rows change: the touched groups' rows before and after."""
         after = through(self.evaluator, self.maintenance, self.state.results(self.state.after(self.applied)), columns)
         before = through(self.evaluator, self.maintenance, self.state.results(self.state.before(self.applied)), columns)
         signed = net(together([coming(after), going(before)]))
-        return keyed_change(signed, list(columns), key_names(self.maintenance, columns))
+        if sieve.predicates:
+            signed = self.evaluator.keep(marked(signed, sieve))
+        hidden = masks(sieve)
+        return keyed_change(signed, [*columns, *hidden], key_names(self.maintenance, columns), hidden)
 
     def all_after(self) -> DataFrame:
         """The states of all groups after the change."""
@@ -96,10 +101,10 @@ def state_change(
     return ChangedState(state, evaluator, maintenance, applied, table, session)
 
 
-def first_rows_change(
-    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], states: DataFrame, target: DataFrame
-) -> ViewChange:
-    """The first rows in the query's order, chosen anew from all groups, against those that the table holds."""
+def first_rows(
+    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], states: DataFrame
+) -> DataFrame:
+    """The first rows in the query's order, chosen anew from all groups, under the view's column names."""
     state = AggregateState(evaluator.binder, maintenance.body)
     frame = state.results(states)
     for node in reversed(maintenance.above):
@@ -110,8 +115,7 @@ def first_rows_change(
     for node in reversed(maintenance.beyond):
         frame = evaluator.over(node, [frame], ordered=True)
     names = [column(number) for number in maintenance.root.ids]
-    new = frame.select(*[F.col(found).alias(name) for found, name in zip(names, columns, strict=True)])
-    return difference(new, target, None)
+    return frame.select(*[F.col(found).alias(name) for found, name in zip(names, columns, strict=True)])
 
 
 def _read_again(evaluator: Evaluator, state: AggregateState, maintenance: Maintenance, applied: DataFrame) -> DataFrame:

@@ -11,29 +11,38 @@ from pyspark.sql import functions as F
 from lakehouse.analysis.plan_binding import WEIGHT, column
 from lakehouse.plan.change_set import CHANGE, Change
 from lakehouse.plan.maintenance import Maintenance
-from lakehouse.refresh.evaluator import Evaluator
+from lakehouse.plan.sieve import NO_SIEVE, Sieve
+from lakehouse.refresh.evaluator import Evaluator, Side
 from lakehouse.refresh.restriction import Restriction
+from lakehouse.refresh.sifting import is_dropped, marked, masks
 from lakehouse.refresh.signed_rows import coming, going, named, net, null_safe, together
 
+WAS = "was"  # stands before the names of the hidden columns of the row that another replaces
 _OLD, _NEW = "__old", "__new"
 
 
 Stored = Callable[[DataFrame], DataFrame]
-"""The rows that the view's table has, at least those whose columns hold the values of a frame of the same names."""
+"""The rows of the view that are kept somewhere, at least those whose columns hold the values of a frame of the same
+names."""
 
 
 @dataclass(frozen=True, slots=True)
 class ViewChange:
-    """A change set of the view's table: its columns and `_change`; `key` as in `plan.change_set`, None for a bag."""
+    """A change set of the view's rows: its columns and `_change`; `key` as in `plan.change_set`, None for a bag.
+
+    With a sieve, the rows have its hidden columns, too, a keyed change also those of the row that goes (after `WAS`),
+    and `signed` holds all rows that come and go with them (and `__w`), netted or not.
+    """
 
     rows: DataFrame
     key: tuple[str, ...] | None
+    signed: DataFrame
 
 
 def classes_change(
-    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], stored: Stored
+    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], stored: Stored, sieve: Sieve = NO_SIEVE
 ) -> ViewChange | None:
-    """The touched classes recomputed, against the rows that the table has of them; None if none is touched."""
+    """The touched classes recomputed, against the rows that are kept of them; None if none is touched."""
     body = maintenance.body
     below = evaluator.known_delta(body.children[0])
     if below is None:
@@ -45,28 +54,34 @@ def classes_change(
     keys = [f"k{place}" for place in range(len(names))]
     target = stored(touched.values.toDF(*names))
     old = target.join(F.broadcast(touched.values), null_safe(names, keys), "left_semi")
-    return difference(new, old, names if maintenance.is_unique else None)
+    if sieve.dropped:  # those rows are kept nowhere: what they were is computed
+        before = evaluator.over(body, [evaluator.state(body.children[0], Side.OLD, touched)])
+        gone = marked(through(evaluator, maintenance, before, columns), sieve).where(is_dropped(sieve))
+        old = old.unionAll(gone.select(*map(named, columns)))
+    return difference(new, old, names if maintenance.is_unique else None, sieve, keep=evaluator.keep)
 
 
 def signed_change(
-    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], stored: Stored
+    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], stored: Stored, sieve: Sieve = NO_SIEVE
 ) -> ViewChange | None:
-    """The query's own change: rows that go are taken from the table, whose duplicates have to be counted. None if
-    nothing changes."""
+    """The query's own change: rows that go are taken from those that are kept, whose duplicates have to be counted.
+    None if nothing changes."""
     change = evaluator.delta(maintenance.root)
     if change is None:
         return None
     ids = [F.col(column(number)) for number in maintenance.root.ids]
-    netted, rows = evaluator.counted(net(change.select(*ids, WEIGHT).toDF(*columns, WEIGHT)))
+    netted, rows = evaluator.counted(marked(net(change.select(*ids, WEIGHT).toDF(*columns, WEIGHT)), sieve))
     if not rows:
         return None
+    hidden = masks(sieve)
+    every = [*columns, *hidden]
     arriving = netted.where(F.col(WEIGHT) > 0).withColumn(_OLD, F.lit(0))
     going_rows, rows = evaluator.counted(netted.where(F.col(WEIGHT) < 0))
     if not rows:
-        return ViewChange(_from_counts(arriving.withColumn(_NEW, F.col(WEIGHT)), columns), None)
-    doomed = going_rows.toDF(*[f"d{place}" for place in range(len(columns))], "d_sign")
+        return ViewChange(_from_counts(arriving.withColumn(_NEW, F.col(WEIGHT)), every), None, netted)
+    doomed = going_rows.drop(*hidden).toDF(*[f"d{place}" for place in range(len(columns))], "d_sign")
     same = null_safe(list(columns), [f"d{place}" for place in range(len(columns))])
-    target = stored(going_rows.drop(WEIGHT))
+    target = stored(going_rows.drop(WEIGHT, *hidden))
     there = (
         target.join(F.broadcast(doomed), same, "left_semi")
         .groupBy(*map(named, columns))
@@ -74,33 +89,48 @@ def signed_change(
     )
     there = there.toDF(*[f"d{place}" for place in range(len(columns))], _OLD)
     counted = going_rows.join(F.broadcast(there), same, "left").select(
-        *map(named, columns), F.coalesce(F.col(_OLD), F.lit(0)).alias(_OLD), F.col(WEIGHT)
+        *map(named, every), F.coalesce(F.col(_OLD), F.lit(0)).alias(_OLD), F.col(WEIGHT)
     )
     both = counted.unionByName(arriving)
-    return ViewChange(_from_counts(both.withColumn(_NEW, F.col(_OLD) + F.col(WEIGHT)), columns), None)
+    return ViewChange(_from_counts(both.withColumn(_NEW, F.col(_OLD) + F.col(WEIGHT)), every), None, netted)
 
 
-def difference(new: DataFrame, old: DataFrame, key: Sequence[str] | None) -> ViewChange:
-    """What turns the old rows into the new ones. With a `key` no two rows of either have the same."""
-    columns = new.columns
+def difference(
+    new: DataFrame,
+    old: DataFrame,
+    key: Sequence[str] | None,
+    sieve: Sieve = NO_SIEVE,
+    keep: Callable[[DataFrame], DataFrame] = lambda frame: frame,
+) -> ViewChange:
+    """What turns the old rows into the new ones. With a `key` no two rows of either have the same. With a sieve the
+    rows that come and go are used twice, and computed once by `keep`."""
     signed = together([coming(new), going(old)])
     if key is not None:
-        return keyed_change(net(signed), columns, key)
+        signed = net(signed)
+    if sieve.predicates:
+        signed = keep(marked(signed, sieve))
+    columns = [name for name in signed.columns if name != WEIGHT]
+    if key is not None:
+        return keyed_change(signed, columns, key, masks(sieve))
     counted = signed.groupBy(*map(named, columns)).agg(
         F.count_if(F.col(WEIGHT) < 0).cast("int").alias(_OLD), F.count_if(F.col(WEIGHT) > 0).cast("int").alias(_NEW)
     )
-    return ViewChange(_from_counts(counted.where(F.col(_OLD) != F.col(_NEW)), columns), None)
+    rows = _from_counts(counted.where(F.col(_OLD) != F.col(_NEW)), columns)
+    return ViewChange(rows, None, signed)
 
 
-def keyed_change(netted: DataFrame, columns: Sequence[str], key: Sequence[str]) -> ViewChange:
-    """A netted change whose rows have a unique key, old and new ones each."""
+def keyed_change(
+    netted: DataFrame, columns: Sequence[str], key: Sequence[str], hidden: Sequence[str] = ()
+) -> ViewChange:
+    """A netted change whose rows have a unique key, old and new ones each; `columns` include the `hidden` ones."""
     if not key:
         one = F.lit(1)  # a single row is there before and after
         counted = netted.withColumn(_OLD, F.when(F.col(WEIGHT) < 0, one).otherwise(0))
         counted = counted.withColumn(_NEW, F.when(F.col(WEIGHT) > 0, one).otherwise(0))
-        return ViewChange(_from_counts(counted, columns), None)
+        return ViewChange(_from_counts(counted, columns), None, netted)
     row = F.max_by(F.struct(*map(named, columns)), F.col(WEIGHT)).alias("__row")
     signs = [F.max(WEIGHT).alias("__high"), F.min(WEIGHT).alias("__low")]
+    signs += [F.min_by(name, F.col(WEIGHT)).alias(f"{WAS}{name}") for name in hidden]
     grouped = netted.groupBy(*[named(name).alias(f"__k{place}") for place, name in enumerate(key)]).agg(row, *signs)
     kind = (
         F.when(F.col("__high") < 0, Change.DELETE.value)
@@ -108,7 +138,8 @@ def keyed_change(netted: DataFrame, columns: Sequence[str], key: Sequence[str]) 
         .otherwise(Change.INSERT.value)
     )
     values = [F.col("__row")[name].alias(name) for name in columns]
-    return ViewChange(grouped.select(*values, kind.alias(CHANGE)), tuple(key))
+    before = [F.col(f"{WAS}{name}") for name in hidden]
+    return ViewChange(grouped.select(*values, *before, kind.alias(CHANGE)), tuple(key), netted)
 
 
 def through(evaluator: Evaluator, maintenance: Maintenance, frame: DataFrame, columns: Sequence[str]) -> DataFrame:

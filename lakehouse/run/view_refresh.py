@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
@@ -17,6 +17,7 @@ from lakehouse.names import TableName
 from lakehouse.plan.cost import Prediction, learned
 from lakehouse.plan.records import RefreshRecord
 from lakehouse.plan.refresh_plan import Reason, ReasonCode, RefreshMode, RefreshStep
+from lakehouse.plan.sieve import QUARANTINED, ROWS
 from lakehouse.refresh.incremental import (
     Fallback,
     SourceVersions,
@@ -27,7 +28,11 @@ from lakehouse.refresh.incremental import (
     stage_difference,
     stage_incremental,
 )
+from lakehouse.refresh.content import ContentDigest
 from lakehouse.refresh.materialize import described_as, stage_query
+from lakehouse.refresh.quarantine import Quarantine
+from lakehouse.refresh.rows_after import rows_after_write
+from lakehouse.refresh.sifting import Sifted
 from lakehouse.refresh.state_refresh import StateTable
 from lakehouse.run.view_state import state_version
 from lakehouse.storage.change_commit import StagedChange
@@ -42,13 +47,15 @@ from lakehouse.storage.table_log import read_table_facts
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshedView:
     """A view's refresh, staged: `step` as it was carried out; `table` is its commit, None if its rows stay as they
-    are, `state` that of what is kept beside it, whose epochs count by themselves."""
+    are, `state` that of what is kept beside it, whose epochs count by themselves, `quarantine` that of the rows that
+    are set aside."""
 
     step: RefreshStep
     record: RefreshRecord
     table: StagedWrite | StagedChange | None
     state: StagedWrite | StagedChange | None = None
     state_epoch: int = 0
+    quarantine: StagedWrite | None = None
     rows_in: int = 0
     rows_out: int = 0
     is_unchanged: bool = False
@@ -56,9 +63,18 @@ class RefreshedView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _SetAside:
+    """Rows for the quarantine, staged unless they are there already, and their digest."""
+
+    write: StagedWrite | None = None
+    content: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ViewRefresh:
     """What one refresh works with: the step and its record so far, the view's query as a frame with the table's
-    columns, where its inputs lie, and whether other views read it."""
+    columns, what becomes of its rows, where its inputs lie, and whether other views read it. `judge`, where given, is
+    shown the rows that the table will have."""
 
     dataset: MaterializedView
     step: RefreshStep
@@ -66,10 +82,12 @@ class ViewRefresh:
     frame: DataFrame
     write: TableWrite
     state_write: TableWrite
+    quarantine: Quarantine
     locations: Mapping[TableName, str]
     catalog: SessionCatalog
     feeds: FeedCache
     is_read: bool = False
+    judge: Callable[[DataFrame], None] | None = None
 
     def stage(self) -> RefreshedView:
         """Computes the view's new rows, or its change, and stages them. Raises RefreshError under
@@ -88,7 +106,7 @@ class ViewRefresh:
         self._check_policy(fallback)
         if fallback is not None and self._wants_difference(fallback):
             return self._by_difference(record, optimiser, fallback)
-        refreshed = self._in_full(record, optimiser, fallback)
+        refreshed = self._in_full(record, optimiser, fallback, is_stable=not reads.unstable)
         return self._learned(refreshed, fallback.prediction if fallback is not None else None, started)
 
     def _learned(self, refreshed: RefreshedView, prediction: Prediction | None, started: float) -> RefreshedView:
@@ -133,11 +151,16 @@ class ViewRefresh:
 
     def _incremented(self, found: StagedIncrement, record: RefreshRecord) -> RefreshedView:
         step = replace(self.step, mode=found.mode, reason=Reason(ReasonCode.INPUTS_CHANGED, self.step.reason.text))
+        before = self.step.record
+        assert before is not None
         return RefreshedView(
             step=step,
-            record=replace(record, mode=found.mode.value),
+            record=replace(
+                self._kept_beside(record), mode=found.mode.value, state=before.state, counts=dict(found.counts)
+            ),
             table=found.table,
             state=found.state,
+            quarantine=found.quarantine,
             state_epoch=self._state_epoch(),
             rows_in=found.rows_in,
             rows_out=found.table.rows if found.table is not None else 0,
@@ -161,13 +184,21 @@ class ViewRefresh:
         wanted = self.is_read or self.dataset.refresh_policy is RefreshPolicy.INCREMENTAL
         return known and wanted and can_differ(self.frame)
 
+    def _kept_beside(self, record: RefreshRecord) -> RefreshRecord:
+        """The record with the quarantine's version, as long as nothing new is staged there."""
+        return replace(record, quarantine=self.quarantine.version)
+
     def _by_difference(self, record: RefreshRecord, optimiser: SparkSession, fallback: Fallback) -> RefreshedView:
-        table = stage_difference(self._inputs({}, optimiser))
+        found = stage_difference(self._inputs({}, optimiser))
+        table = found.table
         reason = Reason(fallback.code, f"{self.step.reason.text}; {fallback.text}")
         return RefreshedView(
             step=replace(self.step, mode=RefreshMode.DIFFERENCE, reason=reason),
-            record=replace(record, mode=RefreshMode.DIFFERENCE.value),
+            record=replace(
+                self._kept_beside(record), mode=RefreshMode.DIFFERENCE.value, counts=dict(found.counts)
+            ),
             table=table,
+            quarantine=found.quarantine,
             rows_out=table.rows if table is not None else 0,
             is_unchanged=table is None,
             lacking=fallback.lacking,
@@ -181,13 +212,17 @@ class ViewRefresh:
             write=self.write,
             version=self.step.version,
             state=StateTable(write=self.state_write, version=state_version(self.state_write.path, self.step.record)),
+            quarantine=self.quarantine,
+            judge=self.judge,
             optimiser=optimiser,
             feeds=self.feeds,
             ratios=self.step.record.ratios,
             by_cost=self.dataset.refresh_policy is RefreshPolicy.AUTO,
         )
 
-    def _in_full(self, record: RefreshRecord, optimiser: SparkSession, fallback: Fallback | None) -> RefreshedView:
+    def _in_full(
+        self, record: RefreshRecord, optimiser: SparkSession, fallback: Fallback | None, *, is_stable: bool
+    ) -> RefreshedView:
         step = replace(self.step, mode=RefreshMode.FULL)
         if fallback is not None:
             step = replace(step, reason=Reason(fallback.code, f"{self.step.reason.text}; {fallback.text}"))
@@ -200,21 +235,56 @@ class ViewRefresh:
             frame = described_as(self.frame, with_state[0])
             totals = with_state[1]
             state = stage_write(totals, replace(self.state_write, mode=WriteMode.OVERWRITE, evolve=True))
-        staged = stage_query(frame, self.write)
-        if with_state is not None:
-            with_state[1].unpersist()
-        record = replace(record, mode=step.mode.value, content=staged.content)
+        persisted = with_state[1] if with_state is not None else None
+        if persisted is None and self.quarantine.sieve.quarantined and not is_stable:
+            persisted = frame = frame.persist()  # its rows are computed twice, and have to be the same
+        sifted = Sifted(frame, self.quarantine.sieve)
+        staged = stage_query(sifted.kept, self.write)
+        try:
+            counts = dict(sifted.counts(staged.write.rows)) if self.quarantine.sieve.predicates else {}
+            aside = self._set_aside(sifted, counts)
+            if self.judge is not None:
+                self.judge(rows_after_write(None, staged.write, sifted.kept))
+        except Exception:
+            staged.write.discard()
+            raise
+        if persisted is not None:
+            persisted.unpersist()
+        record = replace(self._kept_beside(record), mode=step.mode.value, content=staged.content, counts=counts)
+        record = replace(record, set_aside=aside.content)
         return RefreshedView(
             step=step,
             record=record,
             table=staged.write,
             state=state,
             state_epoch=self._state_epoch(),
-            rows_in=staged.rows,
+            quarantine=aside.write,
+            rows_in=counts[ROWS] if counts else staged.rows,
             rows_out=staged.write.rows,
             is_unchanged=self._is_same(record),
             lacking=fallback.lacking if fallback is not None else (),
         )
+
+    def _set_aside(self, sifted: Sifted, counts: Mapping[str, int]) -> _SetAside:
+        """The rows that go to quarantine, staged in place of those that are there, if they differ."""
+        before = self.step.record
+        found, there = counts.get(QUARANTINED, 0), before.counts.get(QUARANTINED, 0) if before is not None else 0
+        if not found and (not there or self.quarantine.version < 0):
+            return _SetAside()
+        watched = ContentDigest(sifted.rejected())
+        write = self.quarantine.stage_all(watched.frame)
+        if write.rows != found:
+            write.discard()
+            raise RefreshError(
+                f"{self.dataset.name} cannot set rows aside: its query gave {found} of them first, then {write.rows}.",
+                where=self.dataset.location,
+                hint="Its rows depend on more than what it reads; make the query deterministic, or use drop or warn.",
+            )
+        is_same = before is not None and watched.digest is not None and before.set_aside == watched.digest
+        if is_same and self.quarantine.is_newest and self.quarantine.version >= 0:
+            write.discard()
+            return _SetAside(content=watched.digest)
+        return _SetAside(write=write, content=watched.digest)
 
     def _wants_state(self, fallback: Fallback | None) -> bool:
         """Whether to keep sums and counts from now on: where a change came that they would have served, or where the

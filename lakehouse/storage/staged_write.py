@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 
 class WriteMode(str, Enum):
@@ -57,9 +58,22 @@ class StagedWrite:
         files = [action["add"] for action in added if "add" in action]
         self.read_version = int(transaction.readVersion())
         self.read_epoch = int(transaction.txnVersion(write.application))  # -1 if the application never committed
+        self._data = [file["path"] for file in files]
         self._files = [action[kind]["path"] for action in added for kind in ("add", "cdc") if kind in action]
         self.rows = sum(json.loads(file["stats"])["numRecords"] for file in files if file.get("stats"))
         self.bytes = sum(file["size"] for file in files)
+
+    def read(self) -> DataFrame | None:
+        """The staged rows, read from their files; None where the files do not name the table's columns."""
+        metadata = self._transaction.metadata()
+        if str(metadata.columnMappingMode().name()) != "none":
+            return None
+        schema = StructType.fromJson(json.loads(metadata.schema().json()))
+        if not self._data:
+            return self._session.createDataFrame([], schema)
+        files = [f"{self._write.path}/{unquote(file)}" for file in self._data]
+        reader = self._session.read.schema(schema).option("basePath", self._write.path)
+        return reader.option("__globPaths__", "false").parquet(*files)  # names are names, not patterns
 
     def commit(self, epoch: int, metadata: str) -> int:
         """Makes the rows visible as one Delta version and returns it.
