@@ -196,6 +196,23 @@ class SchemaError(RefreshError):
         super().__init__(message, where=where, hint=hint)
 
 
+class ExpectationFailed(RefreshError):
+    """A refresh was refused by expectations that say `fail`; carries their names."""
+
+    exit_code = 3
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        expectations: tuple[str, ...],
+        where: SourceLocation | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.expectations = expectations
+        super().__init__(message, where=where, hint=hint)
+
+
 class ChangeFeedError(RefreshError):
     """The rows that changed between two versions of a table cannot be told exactly; carries the table's location."""
 

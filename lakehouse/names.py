@@ -33,6 +33,15 @@ class TableName:
         return f"`{self.schema}`.`{self.name}`" if self.schema else f"`{self.name}`"
 
 
+def quarantine_name(name: TableName) -> TableName:
+    """The table of the rows that a dataset's expectations set aside.
+
+    >>> str(quarantine_name(TableName("silver", "flights")))
+    'quarantine.silver_flights'
+    """
+    return TableName("quarantine", f"{name.schema}_{name.name}")
+
+
 def split_name(text: str, *, where: SourceLocation | None = None) -> tuple[str, ...]:
     """The parts of a dotted name, unquoted and in lower case.
 

@@ -166,7 +166,7 @@ def stage_difference(inputs: ViewInputs) -> StagedDifference:
         sifted = Sifted(inputs.query, sieve)
         old = quarantine.with_rows(_stored(inputs), inputs.query.columns)
         change = difference(sifted.undropped, old, None, sieve, keep=lambda frame: kept.keep(frame)[0])
-        table, aside = _staged(inputs, lambda frame: kept.keep(frame), change)
+        table, aside = _staged(inputs, kept.keep, change)
         counts = sifted.counts() if sieve.predicates else {}
         return StagedDifference(table=table, quarantine=aside, counts=counts)
     finally:

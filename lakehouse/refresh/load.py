@@ -7,11 +7,11 @@ table. Then the load is staged again without them. Files that change meanwhile a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from lakehouse.analysis.schema import OutputColumn, output_columns, quote_string
@@ -19,12 +19,15 @@ from lakehouse.definition.dataset import StreamingTable
 from lakehouse.errors import LakehouseError, SourceFileError
 from lakehouse.plan.load_plan import FileStatus, LedgerEntry, LoadPlan, SourceFile, check_changes
 from lakehouse.plan.refresh_plan import RefreshStep
+from lakehouse.plan.sieve import ROWS
 from lakehouse.refresh.bad_files import BadFile, diagnose_failure, is_about_records, undecodable, without_empty
 from lakehouse.refresh.bad_records import bad_records, merged_json_records
 from lakehouse.refresh.file_reading_columns import RESCUED, SOURCE_FILE
 from lakehouse.refresh.file_reading_options import encoding_of, reader_options
 from lakehouse.refresh.file_reading_rows import UNFIT, Reading
 from lakehouse.refresh.load_frame import LoadFrame, Stamp, read_load, reading_settings
+from lakehouse.refresh.load_sifting import SiftedLoad
+from lakehouse.refresh.quarantine import Quarantine
 from lakehouse.refresh.type_fitting import new_fields
 from lakehouse.storage.source_files import is_plain, unchanged
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, stage_write
@@ -35,8 +38,9 @@ from lakehouse.storage.table_log import newest_version
 class StagedLoad:
     """A load that no reader sees yet; `write` is None where no file brings rows.
 
-    `loaded` are its files, `bad` every file that cannot be read with the reason, now or before, `ledger` what to
-    record before the commit, `notices` sentences worth showing.
+    `rows` are those written, of the `rows_in` that the files gave; `counts` are those of their sieve, `quarantine` the
+    commit of what it sets aside. `loaded` are its files, `bad` every file that cannot be read with the reason, now or
+    before, `ledger` what to record before the commit, `notices` sentences worth showing. `frame` computes all rows.
     """
 
     write: StagedWrite | None
@@ -46,23 +50,42 @@ class StagedLoad:
     ledger: tuple[LedgerEntry, ...]
     columns_added: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    rows_in: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    quarantine: StagedWrite | None = None
+    frame: DataFrame | None = None
 
 
 def stage_load(
-    session: SparkSession, table: StreamingTable, step: RefreshStep, write: TableWrite, run: str, now: datetime
+    session: SparkSession,
+    table: StreamingTable,
+    step: RefreshStep,
+    write: TableWrite,
+    run: str,
+    now: datetime,
+    *,
+    sift: Callable[[DataFrame], Quarantine] | None = None,
 ) -> StagedLoad:
     """Stages the step's load plan as one write of the table: appended, or replacing the rows of changed files, or all.
+    `sift` tells what becomes of rows with the columns of a frame.
 
     Raises SourceFileError for a file that changed after it was loaded and for a load that would lose rows, SchemaError
     for columns that do not fit, QueryError for a wrong `select`; the table is unchanged then.
     """
     assert step.load is not None
     check_changes(step.load, table)
-    load = _Load(session, table, step.load, write, Stamp(epoch=step.epoch, ingested_at=now))
+    load = _Load(session, table, step.load, write, Stamp(epoch=step.epoch, ingested_at=now), sift)
     staged = load.stage()
+    aside = load.sifting.set_aside(staged) if staged is not None and load.sifting is not None else None
+    counts = load.sifting.counts(staged) if staged is not None and load.sifting is not None else {}
+    rows = staged.rows if staged is not None else 0
     return StagedLoad(
         write=staged,
-        rows=staged.rows if staged is not None else 0,
+        rows=rows,
+        rows_in=counts.get(ROWS, rows),
+        counts=counts,
+        quarantine=aside,
+        frame=load.frame.frame if load.frame is not None else None,
         loaded=tuple(load.due) if staged is not None else (),
         bad=(
             *((entry.path, entry.reason or "it could not be read before") for entry in step.load.known_bad),
@@ -92,12 +115,20 @@ class _Load:
     """One load on its way: `due` are the files still in it, `bad` and `moving` those that had to leave."""
 
     def __init__(
-        self, session: SparkSession, table: StreamingTable, plan: LoadPlan, write: TableWrite, stamp: Stamp
+        self,
+        session: SparkSession,
+        table: StreamingTable,
+        plan: LoadPlan,
+        write: TableWrite,
+        stamp: Stamp,
+        sift: Callable[[DataFrame], Quarantine] | None = None,
     ) -> None:
         self._session = session
         self._table = table
         self._plan = plan
         self._write = write
+        self._sift = sift
+        self.sifting: SiftedLoad | None = None
         self._stamp = stamp
         self._checked: set[str] = set()
         self._decodable: set[str] = set()
@@ -149,11 +180,11 @@ class _Load:
         """Columns and nested fields that the table did not have."""
         if self.frame is None or self.existing is None:
             return ()
-        known = {field.name.lower(): field.dataType for field in self.existing.fields}
+        known = {column.name.lower(): column.dataType for column in self.existing.fields}
         added: list[str] = []
-        for field in self.frame.frame.schema.fields:
-            before = known.get(field.name.lower())
-            added += [field.name] if before is None else new_fields(before, field.dataType, field.name)
+        for column in self.frame.frame.schema.fields:
+            before = known.get(column.name.lower())
+            added += [column.name] if before is None else new_fields(before, column.dataType, column.name)
         return tuple(added)
 
     def ledger(self, run: str, project: str) -> Iterable[LedgerEntry]:
@@ -239,7 +270,11 @@ class _Load:
     def _write_frame(self) -> StagedWrite | None:
         """The frame staged; None if some files turned out not to belong into it."""
         assert self.frame is not None
-        staged = stage_write(self.frame.frame, self._table_write())
+        rows = self.frame.frame
+        if self._sift is not None:
+            self.sifting = SiftedLoad(rows, self._sift(rows))
+            rows = self.sifting.kept
+        staged = stage_write(rows, self._table_write())
         marked = [flow for flow in self.frame.flows if flow.bad_rows]
         if (marked and self._set_aside_records(self.frame)) or self._leave_moving():
             staged.discard()

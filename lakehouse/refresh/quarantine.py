@@ -71,6 +71,11 @@ class Quarantine:
             return stage_write(self._stamped(found), replace(self.write, mode=WriteMode.APPEND, evolve=True))
         return self._stage_after(self.rows(found.sparkSession), found)
 
+    def stage_in_place(self, found: DataFrame, replaced: str) -> StagedWrite:
+        """Stages the rows that `sifting.rejected` gave in place of those for which the SQL condition is true."""
+        there = self.rows(found.sparkSession)
+        return self._stage_after(None if there is None else there.where(f"NOT coalesce(({replaced}), false)"), found)
+
     def stage_change(self, change: ViewChange) -> StagedWrite | None:
         """Stages what a change of the view's rows does to those that are set aside; None if that is nothing."""
         session = change.rows.sparkSession
@@ -131,10 +136,6 @@ def table_change(change: ViewChange, sieve: Sieve) -> ViewChange:
     kind = F.col(CHANGE)
     comes = (kind != Change.DELETE.value) & is_kept(sieve)
     goes = (kind != Change.INSERT.value) & is_kept(sieve, WAS)
-    becomes = (
-        F.when(comes & goes, Change.UPDATE.value)
-        .when(comes, Change.INSERT.value)
-        .when(goes, Change.DELETE.value)
-    )
+    becomes = F.when(comes & goes, Change.UPDATE.value).when(comes, Change.INSERT.value).when(goes, Change.DELETE.value)
     rows = change.rows.withColumn(CHANGE, becomes).where(F.col(CHANGE).isNotNull())
     return ViewChange(rows.select(*map(named, columns), CHANGE), change.key, change.signed)

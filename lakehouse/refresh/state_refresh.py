@@ -101,9 +101,7 @@ def state_change(
     return ChangedState(state, evaluator, maintenance, applied, table, session)
 
 
-def first_rows(
-    evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], states: DataFrame
-) -> DataFrame:
+def first_rows(evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], states: DataFrame) -> DataFrame:
     """The first rows in the query's order, chosen anew from all groups, under the view's column names."""
     state = AggregateState(evaluator.binder, maintenance.body)
     frame = state.results(states)

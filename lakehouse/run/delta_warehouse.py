@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +17,8 @@ from lakehouse.errors import UsageError
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import LedgerEntry
 from lakehouse.plan.records import Publication, TableFacts, publication_json, published_tables
+from lakehouse.plan.sieve import DROPPED, QUARANTINED
+from lakehouse.run.judgement_rows import judgement_row
 from lakehouse.run.outcome import RunOutcome, RunStatus, StepOutcome
 from lakehouse.storage.file_ledger import FileLedger
 from lakehouse.storage.project_lock import hold_project
@@ -34,6 +36,7 @@ class DeltaWarehouse:
         self.refreshes = SystemTable(system, "refreshes")
         self.publications = SystemTable(system, "publications")
         self.lineage = SystemTable(system, "lineage")
+        self.expectations = SystemTable(system, "expectations")
         self.ledger = FileLedger(f"{system}/files")
         self._application = f"lakehouse/{spec.name}/publications"
 
@@ -103,11 +106,20 @@ class DeltaWarehouse:
         """See `run.ports.Warehouse`."""
         if outcome.steps:
             self.refreshes.append([self._refresh_row(outcome.run, step) for step in outcome.steps])
+        self.record_judgements(
+            judgement_row(outcome.run, step, judgement) for step in outcome.steps for judgement in step.judgements
+        )
         row = self._run_row(outcome.run, outcome.status, outcome.started_at)
         row["ended_at"] = outcome.ended_at
         row["seconds"] = (outcome.ended_at - outcome.started_at).total_seconds()
         row["publication"] = outcome.publication.sequence if outcome.publication else None
         self.runs.append([row])
+
+    def record_judgements(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Adds rows of `system/expectations` (its columns but `project`)."""
+        found = [{**row, "project": self._spec.name} for row in rows]
+        if found:
+            self.expectations.append(found)
 
     def last_seconds(self) -> float | None:
         """How long the last run that published something took, in seconds; None if there was none."""
@@ -150,8 +162,8 @@ class DeltaWarehouse:
             "rows_updated": outcome.rows_changed.updated,
             "rows_deleted": outcome.rows_changed.deleted,
             "lacking": json.dumps(list(outcome.lacking)) if outcome.lacking else None,
-            "rows_dropped": 0,
-            "rows_quarantined": 0,
+            "rows_dropped": record.counts.get(DROPPED, 0) if record else 0,
+            "rows_quarantined": record.counts.get(QUARANTINED, 0) if record else 0,
             "files": outcome.files,
             "bad_files": len(outcome.bad_files),
             "fingerprint": record.fingerprint if record else None,

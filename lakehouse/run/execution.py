@@ -1,7 +1,7 @@
 """The order of effects in a run: the only place that commits and publishes.
 
     recover    what a dead run left behind is confirmed or given up, by the tables' own last epoch
-    refresh    per dataset: stage -> ledger intent -> commit -> ledger outcome
+    refresh    per dataset: stage -> gate -> ledger intent -> commit -> ledger outcome
     publish    one row with every table's version, if every refresh stands
     record     outcome rows
 
@@ -269,6 +269,10 @@ def _commit(step: RefreshStep, staged: Staged, kept: StepOutcome, ports: Ports) 
     if ports.stopped() is not None:
         staged.discard()
         return replace(ended, status=StepStatus.CANCELLED)
+    ended = replace(ended, judgements=staged.judgements)
+    if staged.refusal is not None:
+        staged.discard()
+        return replace(ended, status=StepStatus.FAILED, error=staged.refusal)
     if staged.ledger:
         ports.warehouse.write_ledger(staged.ledger)
     if staged.is_unchanged:

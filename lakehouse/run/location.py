@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lakehouse.definition.dataset import ExternalTable
 from lakehouse.definition.project import Project, ProjectSpec
-from lakehouse.names import TableName
+from lakehouse.names import TableName, quarantine_name
 
 
 def locate(project: Project, name: TableName) -> str:
@@ -19,3 +19,9 @@ def locate(project: Project, name: TableName) -> str:
 def locate_state(spec: ProjectSpec, name: TableName) -> str:
     """Where the sums and counts of a view that is maintained from them are kept."""
     return f"{spec.warehouse}/system/state/{name.schema}/{name.name}"
+
+
+def locate_quarantine(spec: ProjectSpec, name: TableName) -> str:
+    """Where the rows lie that a dataset's expectations set aside."""
+    quarantined = quarantine_name(name)
+    return f"{spec.warehouse}/{quarantined.schema}/{quarantined.name}"

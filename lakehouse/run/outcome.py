@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import ExpectationFailed, LakehouseError
 from lakehouse.names import TableName
 from lakehouse.plan.records import Publication, RefreshRecord
 from lakehouse.plan.refresh_plan import BY_CHANGE, RefreshPlan, RefreshStep
+from lakehouse.quality.judgement import Judgement
 
 
 class StepStatus(str, Enum):
@@ -57,7 +58,8 @@ class RowsChanged:
 class StepOutcome:
     """What became of one step. `version` is what the table is at now, -1 if there is none; `rows_in` what the
     query, the files or the changes gave, `rows_out` what was written, and `rows_changed` what that did to the table.
-    `lacking` says what cheaper ways to refresh it lacked."""
+    `lacking` says what cheaper ways to refresh it lacked, `judgements` what its expectations say of the rows that it
+    has now, or, where they refuse the refresh, would have had."""
 
     step: RefreshStep
     status: StepStatus
@@ -71,6 +73,7 @@ class StepOutcome:
     bad_files_allowed: int = 0
     notices: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
     error: LakehouseError | None = None
     started_at: datetime
     ended_at: datetime
@@ -132,12 +135,16 @@ class RunOutcome:
 
     @property
     def exit_code(self) -> int:
-        """0 done, 1 a refresh failed, files were set aside or a verification did not hold, 128 + signal when told to
-        stop."""
+        """0 done, 1 a refresh failed, files were set aside or a verification did not hold, 3 expectations refused
+        what would otherwise have been refreshed, 128 + signal when told to stop."""
         if self.signal_number is not None:
             return 128 + self.signal_number
         holds = all(verification.holds for verification in self.verified)
-        return 0 if self.status is RunStatus.SUCCEEDED and holds else 1
+        if self.status is RunStatus.SUCCEEDED and holds:
+            return 0
+        errors = [step.error for step in self.steps if step.status is StepStatus.FAILED]
+        is_refused = bool(errors) and holds and all(isinstance(error, ExpectationFailed) for error in errors)
+        return ExpectationFailed.exit_code if is_refused else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,15 +108,10 @@ def run_pipeline(
 
 
 def _unenforced(workspace: Workspace) -> list[Notice]:
-    # What declares an expectation, or rules of access, must not run as if it had none.
+    # What declares rules of access must not run as if it had none.
     found = []
     if workspace.project.spec.access is not None:
         found.append(Notice("access rules are declared, not enforced by this version", workspace.project.spec.access))
-    for dataset in workspace.project.stored:
-        if dataset.expectations:
-            count = len(dataset.expectations)
-            text = f"{count} expectation{'s' if count > 1 else ''} declared, not enforced by this version"
-            found.append(Notice(text, about=str(dataset.name)))
     return found
 
 

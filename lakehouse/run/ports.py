@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from lakehouse.errors import ExpectationFailed
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import LedgerEntry
 from lakehouse.plan.records import Publication, RefreshRecord, TableFacts
 from lakehouse.plan.refresh_plan import RefreshStep
+from lakehouse.quality.judgement import Judgement
 from lakehouse.run.outcome import BadFile, RowsChanged, RunEvent, RunOutcome, StepOutcome, Verification
 
 
@@ -64,6 +66,14 @@ class Staged(Protocol):
     @property
     def lacking(self) -> tuple[str, ...]:
         """What cheaper ways to compute it lacked."""
+
+    @property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """What the dataset's expectations say of the rows that the table will have."""
+
+    @property
+    def refusal(self) -> ExpectationFailed | None:
+        """Why it must not become visible; None if nothing stands against it."""
 
     def confirm_unchanged(self) -> None:
         """The table stays as it is; what is kept beside it moves on to the versions that were read now."""

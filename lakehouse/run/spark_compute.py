@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from zlib import crc32
 
 from pyspark.sql import DataFrame, SparkSession
@@ -14,80 +13,29 @@ from pyspark.sql import DataFrame, SparkSession
 from lakehouse.analysis.algebra import optimising_session
 from lakehouse.definition.dataset import MaterializedView, StreamingTable, TemporaryView
 from lakehouse.definition.project import Project
-from lakehouse.errors import OwnershipError, RefreshError
+from lakehouse.errors import RefreshError
 from lakehouse.graph.dataflow import DataflowGraph
 from lakehouse.names import TableName
-from lakehouse.plan.load_plan import LedgerEntry
 from lakehouse.plan.records import RefreshRecord, application_id
-from lakehouse.plan.refresh_plan import Identity, ReasonCode, RefreshMode, RefreshStep
-from lakehouse.refresh.load import StagedLoad, stage_load
+from lakehouse.plan.refresh_plan import Identity, RefreshMode, RefreshStep
 from lakehouse.refresh.materialize import shape
+from lakehouse.refresh.quarantine import Quarantine
 from lakehouse.refresh.verify import compare_with_query
 from lakehouse.run.evaluation import evaluate_query, failures_named
-from lakehouse.run.location import locate, locate_state
-from lakehouse.run.outcome import BadFile, RowsChanged, StepOutcome, Verification
+from lakehouse.run.load_refresh import LoadRefresh
+from lakehouse.run.location import locate, locate_quarantine, locate_state
+from lakehouse.run.outcome import BadFile, StepOutcome, Verification
+from lakehouse.run.refresh_gate import RefreshGate, open_quarantine, stamp_of
+from lakehouse.run.spark_staged import SparkStaged
 from lakehouse.run.view_refresh import ViewRefresh
-from lakehouse.storage.change_commit import StagedChange
 from lakehouse.storage.change_feed import FeedCache
 from lakehouse.storage.session_catalog import SessionCatalog
-from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode
+from lakehouse.storage.staged_write import TableWrite, WriteMode
 from lakehouse.storage.table_changes import commit_identity
+from lakehouse.storage.table_log import read_table_facts
 
 # Off by default in Delta: who reads a table later wants to know what changed.
 _DEFAULT_PROPERTIES = {"delta.enableChangeDataFeed": "true"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SparkStaged:
-    """Implements `run.ports.Staged`."""
-
-    step: RefreshStep
-    write: StagedWrite | StagedChange | None
-    record: RefreshRecord
-    rows_in: int
-    rows_out: int
-    is_unchanged: bool
-    state: StagedWrite | StagedChange | None = None
-    state_epoch: int = 0
-    ledger: tuple[LedgerEntry, ...] = ()
-    bad_files: tuple[BadFile, ...] = ()
-    notices: tuple[str, ...] = ()
-    lacking: tuple[str, ...] = ()
-    root: Path
-
-    @property
-    def rows_changed(self) -> RowsChanged:
-        """See the port."""
-        if isinstance(self.write, StagedChange):
-            return RowsChanged(self.write.inserted or 0, self.write.updated or 0, self.write.deleted or 0)
-        return RowsChanged(self.rows_out, 0, 0)
-
-    def commit(self) -> int:
-        """See the port. Raises RefreshError if another writer got in between."""
-        assert self.write is not None
-        with failures_named(self.record.dataset, None, self.root):
-            self._commit_state()
-            return self.write.commit(self.record.epoch, self.record.to_json())
-
-    def confirm_unchanged(self) -> None:
-        """See the port."""
-        with failures_named(self.record.dataset, None, self.root):
-            if self.write is not None:
-                self.write.discard()
-            self._commit_state()
-
-    def discard(self) -> None:
-        """See the port."""
-        for staged in (self.write, self.state):
-            if staged is not None:
-                staged.discard()
-
-    def _commit_state(self) -> None:
-        # Before the rows it belongs to: what died in between is seen by the versions that state and rows were
-        # computed from, and the state is made anew.
-        if self.state is not None:
-            record = replace(self.record, epoch=self.state_epoch)
-            self.state.commit(record.epoch, record.to_json())
 
 
 class SparkCompute:
@@ -172,23 +120,33 @@ class SparkCompute:
         catalog = catalog.configured(dict(dataset.spark_conf))
         frame = self._query(dataset, record, catalog)
         with failures_named(str(dataset.name), dataset.query, root):
+            frame = shape(frame, dataset.layout, dataset.location)
+            gate = self._gate(dataset, frame, catalog)
+            quarantine, epoch = self._quarantine(gate, step, record)
             refreshed = ViewRefresh(
                 dataset=dataset,
                 step=step,
                 record=record,
-                frame=shape(frame, dataset.layout, dataset.location),
+                frame=frame,
                 write=self._write(dataset, WriteMode.OVERWRITE),
                 state_write=self._state_write(dataset.name),
+                quarantine=quarantine,
                 locations={name: locate(self._project, name) for name in step.inputs},
                 catalog=catalog,
                 feeds=self._open_feeds(catalog.session),
                 is_read=any(dataset.name in reads for reads in self._graph.inputs.values()),
+                judge=gate.judge,
             ).stage()
+            judgements, refusal = gate.conclude(refreshed.record.counts, frame)
         return SparkStaged(
             step=refreshed.step,
             write=refreshed.table,
             state=refreshed.state,
             state_epoch=refreshed.state_epoch,
+            quarantine=refreshed.quarantine,
+            quarantine_epoch=epoch,
+            judgements=judgements,
+            refusal=refusal,
             record=refreshed.record,
             rows_in=refreshed.rows_in,
             rows_out=refreshed.rows_out,
@@ -196,6 +154,23 @@ class SparkCompute:
             lacking=refreshed.lacking,
             root=root,
         )
+
+    def _gate(
+        self, dataset: MaterializedView | StreamingTable, frame: DataFrame, catalog: SessionCatalog
+    ) -> RefreshGate:
+        columns = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+
+        def table(name: TableName) -> DataFrame:
+            location = locate(self._project, name)
+            return catalog.table(location, read_table_facts(location).version)
+
+        return RefreshGate(dataset, columns, table, self._now())
+
+    def _quarantine(self, gate: RefreshGate, step: RefreshStep, record: RefreshRecord) -> tuple[Quarantine, int]:
+        spec = self._project.spec
+        location = locate_quarantine(spec, step.dataset)
+        stamp = stamp_of(record, self._now())
+        return open_quarantine(location, spec.name, step.dataset, gate.sieve, step.record, stamp)
 
     def _query(self, dataset: MaterializedView, record: RefreshRecord, catalog: SessionCatalog) -> DataFrame:
         root = self._project.spec.root
@@ -215,29 +190,34 @@ class SparkCompute:
     def _stage_load(
         self, dataset: StreamingTable, step: RefreshStep, record: RefreshRecord, catalog: SessionCatalog
     ) -> SparkStaged:
-        assert step.load is not None
         mode = WriteMode.OVERWRITE if step.mode is RefreshMode.FULL else WriteMode.APPEND
-        write = self._write(dataset, mode)
-        if step.reason.code is ReasonCode.FOREIGN_WRITE:
-            raise OwnershipError(
-                f"{dataset.name}: something else wrote to it after version {step.version}, so files and rows no "
-                "longer agree.",
-                where=dataset.location,
-                hint=f"Restore version {step.version}, or rebuild it from its files: --full-refresh {dataset.name}.",
-            )
-        with failures_named(str(dataset.name), None, self._project.spec.root):
-            staged: StagedLoad = stage_load(catalog.session, dataset, step, write, record.run, self._now())
+        root = self._project.spec.root
+        with failures_named(str(dataset.name), None, root):
+            found = LoadRefresh(
+                table=dataset,
+                step=step,
+                record=record,
+                write=self._write(dataset, mode),
+                session=catalog.session,
+                gate=lambda frame: self._gate(dataset, frame, catalog),
+                quarantine=lambda gate: self._quarantine(gate, step, record),
+            ).stage(self._now())
+        staged = found.staged
         return SparkStaged(
             step=step,
             write=staged.write,
-            record=record,
-            rows_in=staged.rows,
+            quarantine=staged.quarantine,
+            quarantine_epoch=found.quarantine_epoch,
+            judgements=found.judgements,
+            refusal=found.refusal,
+            record=found.record,
+            rows_in=staged.rows_in,
             rows_out=staged.rows,
             is_unchanged=staged.write is None,
             ledger=staged.ledger,
             bad_files=tuple(BadFile(path=path, reason=reason) for path, reason in staged.bad),
             notices=staged.notices,
-            root=self._project.spec.root,
+            root=root,
         )
 
     def _record(self, step: RefreshStep, reads: Mapping[TableName, int], run: str) -> RefreshRecord:

@@ -18,6 +18,7 @@ from lakehouse.plan.cost import Prediction, learned
 from lakehouse.plan.records import RefreshRecord
 from lakehouse.plan.refresh_plan import Reason, ReasonCode, RefreshMode, RefreshStep
 from lakehouse.plan.sieve import QUARANTINED, ROWS
+from lakehouse.refresh.content import ContentDigest
 from lakehouse.refresh.incremental import (
     Fallback,
     SourceVersions,
@@ -28,7 +29,6 @@ from lakehouse.refresh.incremental import (
     stage_difference,
     stage_incremental,
 )
-from lakehouse.refresh.content import ContentDigest
 from lakehouse.refresh.materialize import described_as, stage_query
 from lakehouse.refresh.quarantine import Quarantine
 from lakehouse.refresh.rows_after import rows_after_write
@@ -194,9 +194,7 @@ class ViewRefresh:
         reason = Reason(fallback.code, f"{self.step.reason.text}; {fallback.text}")
         return RefreshedView(
             step=replace(self.step, mode=RefreshMode.DIFFERENCE, reason=reason),
-            record=replace(
-                self._kept_beside(record), mode=RefreshMode.DIFFERENCE.value, counts=dict(found.counts)
-            ),
+            record=replace(self._kept_beside(record), mode=RefreshMode.DIFFERENCE.value, counts=dict(found.counts)),
             table=table,
             quarantine=found.quarantine,
             rows_out=table.rows if table is not None else 0,

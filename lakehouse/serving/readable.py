@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from lakehouse.definition.project import Project, ProjectSpec
-from lakehouse.names import TableName
+from lakehouse.names import TableName, quarantine_name
 from lakehouse.plan.records import Publication
-from lakehouse.run.location import locate
+from lakehouse.run.location import locate, locate_quarantine
 from lakehouse.storage.table_log import newest_version
 
-_SYSTEM_TABLES = ("runs", "refreshes", "files", "publications", "lineage")
+_SYSTEM_TABLES = ("runs", "refreshes", "files", "publications", "lineage", "expectations")
 
 
 class TableVersion(NamedTuple):
@@ -29,11 +29,17 @@ def system_tables(spec: ProjectSpec) -> dict[TableName, TableVersion]:
 
 
 def published_tables(spec: ProjectSpec, publication: Publication) -> dict[TableName, TableVersion]:
-    """The project's own tables at their published versions."""
-    return {
+    """The project's own tables at their published versions, and the rows set aside that belong to these."""
+    tables = {
         name: TableVersion(f"{spec.warehouse}/{name.schema}/{name.name}", table.version)
         for name, table in publication.tables.items()
     }
+    aside = {
+        quarantine_name(name): TableVersion(locate_quarantine(spec, name), table.record.quarantine)
+        for name, table in publication.tables.items()
+        if table.record.quarantine >= 0
+    }
+    return {**tables, **aside}
 
 
 def external_tables(project: Project, publication: Publication) -> dict[TableName, TableVersion]:

@@ -46,12 +46,13 @@ class TableWrite:
 
 
 class StagedWrite:
-    """Data files that no reader sees yet. `rows` is what the files hold, `bytes` their size; `read_version` is the
-    table's version they were written for, -1 if there is none, `read_epoch` the application's last epoch then."""
+    """Data files that no reader sees yet, as `write` says. `rows` is what the files hold, `bytes` their size;
+    `read_version` is the table's version they were written for, -1 if there is none, `read_epoch` the application's
+    last epoch then."""
 
     def __init__(self, session: SparkSession, write: TableWrite, transaction: Any, actions: Any) -> None:
         self._session = session
-        self._write = write
+        self.write = write
         self._transaction = transaction
         self._actions = actions
         added = [json.loads(actions.apply(index).json()) for index in range(actions.size())]
@@ -71,8 +72,8 @@ class StagedWrite:
         schema = StructType.fromJson(json.loads(metadata.schema().json()))
         if not self._data:
             return self._session.createDataFrame([], schema)
-        files = [f"{self._write.path}/{unquote(file)}" for file in self._data]
-        reader = self._session.read.schema(schema).option("basePath", self._write.path)
+        files = [f"{self.write.path}/{unquote(file)}" for file in self._data]
+        reader = self._session.read.schema(schema).option("basePath", self.write.path)
         return reader.option("__globPaths__", "false").parquet(*files)  # names are names, not patterns
 
     def commit(self, epoch: int, metadata: str) -> int:
@@ -100,22 +101,22 @@ class StagedWrite:
         jvm: Any = self._session._jvm
         none, some = jvm.scala.Option.empty(), jvm.scala.Option.apply
         return getattr(jvm.org.apache.spark.sql.delta, "DeltaOperations$Write")(
-            _save_mode(jvm, self._write.mode), none, none, some(metadata), none, none, none, none, none
+            _save_mode(jvm, self.write.mode), none, none, some(metadata), none, none, none, none, none
         )
 
     def _identifier(self, epoch: int) -> Any:
         jvm: Any = self._session._jvm
         now = jvm.scala.Option.apply(int(time.time() * 1000))
-        return jvm.org.apache.spark.sql.delta.actions.SetTransaction(self._write.application, epoch, now)
+        return jvm.org.apache.spark.sql.delta.actions.SetTransaction(self.write.application, epoch, now)
 
     def discard(self) -> None:
         """Deletes the staged files; the table is as if the write had never been."""
         jvm: Any = self._session._jvm
         configuration = self._session._jsparkSession.sessionState().newHadoopConf()
-        folder = jvm.org.apache.hadoop.fs.Path(self._write.path)
+        folder = jvm.org.apache.hadoop.fs.Path(self.write.path)
         filesystem = folder.getFileSystem(configuration)
         for file in self._files:
-            filesystem.delete(jvm.org.apache.hadoop.fs.Path(f"{self._write.path}/{unquote(file)}"), False)
+            filesystem.delete(jvm.org.apache.hadoop.fs.Path(f"{self.write.path}/{unquote(file)}"), False)
 
 
 def stage_write(frame: DataFrame, write: TableWrite) -> StagedWrite:

@@ -22,12 +22,13 @@ from lakehouse.definition.dataset import (
     StoredDataset,
     StreamingTable,
 )
-from lakehouse.errors import RefreshError, RunInProgress, SourceLocation
+from lakehouse.errors import ExpectationFailed, RefreshError, RunInProgress, SourceLocation
 from lakehouse.graph.dataflow import DataflowGraph, build_graph
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import FileStatus, LedgerEntry, SourceFile, plan_load
 from lakehouse.plan.records import Publication, RefreshRecord, TableFacts
 from lakehouse.plan.refresh_plan import Identity, PlanFacts, RefreshPlan, RefreshStep, plan_refresh
+from lakehouse.quality.judgement import Judgement
 from lakehouse.run.outcome import BadFile, RowsChanged, RunOutcome, StepOutcome, Verification
 
 HERE = SourceLocation("simulation.yml", 1)
@@ -152,6 +153,8 @@ class SimulatedStaged:
     notices: tuple[str, ...] = ()
     is_unchanged: bool = False
     lacking: tuple[str, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+    refusal: ExpectationFailed | None = None
     rows_changed: RowsChanged = field(default_factory=RowsChanged)
 
     @property

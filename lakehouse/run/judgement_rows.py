@@ -1,0 +1,44 @@
+"""Judgements as rows of `system/expectations`, named as in the event log of Delta Live Tables where it has them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from lakehouse.quality.judgement import Judgement
+from lakehouse.run.outcome import StepOutcome, StepStatus
+
+
+def judgement_row(run: str, outcome: StepOutcome, judgement: Judgement) -> dict[str, Any]:
+    """The row of a judgement inside a refresh; a refused one names no version, as there is none."""
+    stands = outcome.status in (StepStatus.REFRESHED, StepStatus.UNCHANGED)
+    return {
+        **described(judgement, outcome.ended_at),
+        "run": run,
+        "dataset": str(outcome.step.dataset),
+        "version": outcome.version if stands else None,
+        "epoch": outcome.step.epoch,
+        "origin": "refresh",
+    }
+
+
+def described(judgement: Judgement, at: datetime) -> dict[str, Any]:
+    """The columns that say which expectation, and what came of it."""
+    rule, verdict = judgement.rule, judgement.verdict
+    expectation = rule.expectation
+    return {
+        "name": rule.name,
+        "fingerprint": rule.fingerprint,
+        "expectation": expectation.condition or expectation.type,
+        "on_violation": rule.on_violation.value,
+        "severity": rule.severity.value,
+        "status": verdict.status.value,
+        "passed_records": verdict.passed_records,
+        "failed_records": verdict.failed_records,
+        "element_count": verdict.elements,
+        "missing_records": verdict.missing,
+        "observed": None if verdict.observed is None else json.dumps(verdict.observed, default=str, sort_keys=True),
+        "details": verdict.details,
+        "judged_at": at,
+    }

@@ -1,0 +1,91 @@
+"""What one refresh has to pass: its dataset's expectations, compiled for the columns it has, and what came of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from pyspark.sql import DataFrame
+
+from lakehouse.definition.dataset import MaterializedView, StreamingTable
+from lakehouse.errors import ExpectationFailed
+from lakehouse.names import TableName
+from lakehouse.plan.records import RefreshRecord, application_id
+from lakehouse.plan.sieve import Sieve
+from lakehouse.quality.compilation import compile_rules
+from lakehouse.quality.gate import examples, judge_rows, make_sieve, refusal
+from lakehouse.quality.judgement import Judgement
+from lakehouse.quality.judging import JudgingContext, judge_frame
+from lakehouse.quality.rule import CompiledRules
+from lakehouse.refresh.quarantine import Quarantine, Stamp
+from lakehouse.run.view_state import quarantine_version
+from lakehouse.storage.staged_write import TableWrite, WriteMode
+from lakehouse.storage.table_log import read_table_facts
+
+
+class RefreshGate:
+    """The expectations of one dataset at one refresh. `judge` is shown the rows that the table will have; None where
+    no rule is about the table as a whole."""
+
+    def __init__(
+        self,
+        dataset: MaterializedView | StreamingTable,
+        columns: Mapping[str, str],
+        table: Callable[[TableName], DataFrame],
+        now: datetime,
+    ) -> None:
+        self._dataset = dataset
+        self.rules = compile_rules(dataset.expectations, columns)
+        self.sieve: Sieve = make_sieve(self.rules)
+        self._context = JudgingContext(now=now, table=table)
+        self._of_table: tuple[Judgement, ...] = ()
+        self.judge = self._judge_table if self.rules.tables else None
+
+    def conclude(
+        self, counts: Mapping[str, int], rows: DataFrame | None
+    ) -> tuple[tuple[Judgement, ...], ExpectationFailed | None]:
+        """All judgements, and the error if one of them refuses the refresh; `rows` are where examples are found."""
+        of_rows = judge_rows(self.rules, counts) if self.rules.rows and counts else ()
+        found = (*of_rows, *self._of_table)
+        key = self._dataset.layout.primary_key
+        return found, refusal(
+            self._dataset.name, found, lambda rule: examples(rows, rule, key) if rows is not None else ""
+        )
+
+    def _judge_table(self, rows: DataFrame) -> None:
+        verdicts = judge_frame(rows, CompiledRules(tables=self.rules.tables), self._context)
+        self._of_table = tuple(
+            Judgement(rule, verdict) for rule, verdict in zip(self.rules.tables, verdicts, strict=True)
+        )
+
+
+def open_quarantine(
+    location: str, project: str, name: TableName, sieve: Sieve, before: RefreshRecord | None, stamp: Stamp
+) -> tuple[Quarantine, int]:
+    """The quarantine of a dataset whose rows are those of `before`, and the epoch of its next commit."""
+    facts = read_table_facts(location)
+    version, is_newest = quarantine_version(facts, before)
+    write = TableWrite(
+        path=location,
+        application=f"{application_id(project, name)}/quarantine",
+        mode=WriteMode.APPEND,
+        comment=f"Rows that the expectations of {name} set aside.",
+        evolve=True,
+    )
+    found = Quarantine(
+        sieve=sieve,
+        write=write,
+        version=version,
+        is_newest=is_newest,
+        counts=dict(before.counts) if before is not None else {},
+        stamp=stamp,
+    )
+    return found, (facts.record.epoch if facts.record is not None else 0) + 1
+
+
+def stamp_of(record: RefreshRecord, now: datetime) -> Stamp:
+    """What is said of the rows that the refresh of this record sets aside."""
+    return Stamp(
+        run=record.run, epoch=record.epoch, at=now, versions_read=json.dumps(dict(sorted(record.reads.items())))
+    )
