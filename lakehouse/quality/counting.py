@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lakehouse.quality.rule import RowRule, certain
+from lakehouse.quality.condition import certain
+from lakehouse.quality.rule import RowRule
 
 ALL_ROWS = "rows"
 

@@ -33,7 +33,8 @@ def literal(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f"'{value.translate(_TRANSLATION)}'"
+        # Spark replaces ${...} in any SQL text by settings of the session, even inside a string.
+        return "'" + value.translate(_TRANSLATION).replace("${", "\\u0024{") + "'"
     if isinstance(value, int):
         return _whole(value)
     if isinstance(value, float):
