@@ -198,8 +198,9 @@ def full_with_state(query: DataFrame, optimiser: SparkSession) -> tuple[DataFram
     state = AggregateState(binder, maintenance.body)
     totals = state.totals(evaluator.state(maintenance.body.children[0], Side.NEW))
     totals.persist()
-    rows = through(evaluator, maintenance, state.results(totals), algebra.columns)
-    return rows, totals
+    if maintenance.first is not None:
+        return first_rows(evaluator, maintenance, algebra.columns, totals), totals
+    return through(evaluator, maintenance, state.results(totals), algebra.columns), totals
 
 
 def _obstacle(inputs: ViewInputs) -> Fallback | None:
