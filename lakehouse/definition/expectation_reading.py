@@ -1,4 +1,4 @@
-"""A declared expectation becomes a value: a SQL condition, or a Great Expectations type whose arguments fit."""
+"""A declared expectation becomes a value: a SQL condition, or a type (mostly Great Expectations') and its arguments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Any, TypeVar
 from lakehouse.definition.document import Document
 from lakehouse.definition.document import Path as DocumentPath
 from lakehouse.definition.expectation import Expectation, OnViolation, Severity
-from lakehouse.definition.expectation_types import expectation_types, judges_rows, mismatch
+from lakehouse.definition.expectation_types import (
+    NOT_ON_SPARK,
+    ONLY_THE_ENGINE,
+    expectation_types,
+    judges_rows,
+    mismatch,
+)
 from lakehouse.errors import DefinitionError, DefinitionErrors, DuplicateName, InvalidValue, UnknownKey, nearest
 
 _BESIDE = ("name", "on_violation", "severity")
@@ -85,18 +91,11 @@ def _great_expectation(
     inner = arguments.pop("severity", "critical")  # GX has it among the arguments
     severity = _choice(Severity, document, (*path, "severity"), value.get("severity", inner))
     problems = list(_argument_problems(document, (*path, kind), kind, arguments))
-    if on_violation in (OnViolation.DROP, OnViolation.QUARANTINE) and not judges_rows(kind):
-        problems.append(
-            InvalidValue(
-                f"'{kind}' judges the table as a whole, so 'on_violation: {on_violation.value}' has no row to act on.",
-                where=document.where(*path, "on_violation"),
-                hint="Use warn or fail.",
-            )
-        )
+    problems += _violation_problems(document, path, kind, on_violation)
     if problems:
         raise DefinitionErrors(problems) if len(problems) > 1 else problems[0]
     columns = [str(arguments[key]) for key in ("column", "column_A", "column_B") if key in arguments]
-    columns += [str(column) for column in arguments.get("column_list", ())]
+    columns += [str(column) for key in ("column_list", "columns") for column in arguments.get(key) or ()]
     return Expectation(
         name=value.get("name") or (f"{kind}({', '.join(columns)})" if columns else kind),
         type=kind,
@@ -105,6 +104,35 @@ def _great_expectation(
         severity=severity,
         location=document.where(*path),
     )
+
+
+def _violation_problems(
+    document: Document, path: DocumentPath, kind: str, on_violation: OnViolation
+) -> list[DefinitionError]:
+    """What a type cannot do on Spark, or cannot do to a violation."""
+    if kind in NOT_ON_SPARK:
+        return [
+            InvalidValue(f"'{kind}' cannot be judged on Spark.", where=document.where(*path), hint=NOT_ON_SPARK[kind])
+        ]
+    where = document.where(*path, "on_violation")
+    if kind in ONLY_THE_ENGINE and on_violation is not OnViolation.WARN:
+        return [
+            InvalidValue(
+                f"'{kind}' is judged by the scheduled check alone, after the rows are written, so "
+                f"'on_violation: {on_violation.value}' cannot act on them.",
+                where=where,
+                hint="Use warn.",
+            )
+        ]
+    if on_violation in (OnViolation.DROP, OnViolation.QUARANTINE) and not judges_rows(kind):
+        return [
+            InvalidValue(
+                f"'{kind}' judges the table as a whole, so 'on_violation: {on_violation.value}' has no row to act on.",
+                where=where,
+                hint="Use warn or fail.",
+            )
+        ]
+    return []
 
 
 def _argument_problems(

@@ -1,7 +1,7 @@
-"""The types of Great Expectations and their arguments, from a file generated out of GX's own schemas.
+"""The types of expectations and their arguments: those of Great Expectations, and a few of our own.
 
-Importing GX costs seconds; this does not. `tests/definition/generate_expectation_types.py` makes the file, a test
-compares it with the installed GX.
+Importing GX costs seconds; this does not. `tests/definition/generate_expectation_types.py` makes the file of GX's types
+out of its schemas, a test compares it with the installed GX.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 _FILE = Path(__file__).with_name("expectation_types.json")
+_OWN_FILE = Path(__file__).with_name("own_expectation_types.json")
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "number": (int, float),
@@ -32,22 +33,60 @@ _WORDS = {
     "null": "nothing",
 }
 
+_JUDGED_WITH_OTHER_ROWS = frozenset(
+    {
+        "expect_column_values_to_be_in_table_column",
+        "expect_column_values_to_be_in_type_list",
+        "expect_column_values_to_be_of_type",
+        "expect_column_values_to_be_unique",
+        "expect_compound_columns_to_be_unique",
+    }
+)
+# Judged by Great Expectations' own engine, over a table that is written.
+ONLY_THE_ENGINE = frozenset(
+    {
+        "expect_column_kl_divergence_to_be_less_than",
+        "expect_column_value_z_scores_to_be_less_than",
+        "expect_column_values_to_match_json_schema",
+        "expect_column_values_to_not_be_outliers",
+        "unexpected_rows_expectation",
+    }
+)
+# Great Expectations has these types, but on Spark they have no meaning; each with what to do instead.
+NOT_ON_SPARK: Mapping[str, str] = {
+    "expect_column_values_to_be_dateutil_parseable": "Use expect_column_values_to_match_strftime_format.",
+    "expect_column_values_to_be_decreasing": "Rows of a table have no order; compare two columns of a row.",
+    "expect_column_values_to_be_increasing": "Rows of a table have no order; compare two columns of a row.",
+    "expect_query_results_to_match_comparison": "Use expect_column_values_to_be_in_table_column.",
+}
+
 
 @lru_cache(maxsize=1)
 def expectation_types() -> Mapping[str, Mapping[str, Any]]:
     """Each type's snake_case name → its `properties` (argument → JSON schema), `required` arguments, and
     `any_of`: arguments of which at least one must be there."""
-    types: Mapping[str, Mapping[str, Any]] = json.loads(_FILE.read_text(encoding="utf-8"))
+    types: dict[str, Mapping[str, Any]] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return {**types, **own_expectation_types()}
+
+
+@lru_cache(maxsize=1)
+def own_expectation_types() -> Mapping[str, Mapping[str, Any]]:
+    """The types that Great Expectations does not have, in the same shape."""
+    types: dict[str, Mapping[str, Any]] = json.loads(_OWN_FILE.read_text(encoding="utf-8"))
     return types
 
 
 def judges_rows(type_name: str) -> bool:
-    """Whether a type judges each row, so that a violating row can be dropped; the others judge the whole table.
+    """Whether a type judges each row by itself, so that a violating row can be dropped while rows are written.
 
-    >>> judges_rows("expect_column_values_to_not_be_null"), judges_rows("expect_table_row_count_to_equal")
+    A type with `mostly` that compares a row with others (uniqueness, outliers) judges the table.
+
+    >>> judges_rows("expect_column_values_to_not_be_null"), judges_rows("expect_column_values_to_be_unique")
     (True, False)
     """
-    return "mostly" in expectation_types()[type_name]["properties"]
+    return "mostly" in expectation_types()[type_name]["properties"] and type_name not in (
+        _JUDGED_WITH_OTHER_ROWS | ONLY_THE_ENGINE | NOT_ON_SPARK.keys()
+    )
 
 
 def mismatch(value: Any, schema: Mapping[str, Any]) -> str | None:

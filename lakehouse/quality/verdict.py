@@ -9,6 +9,7 @@ from typing import Any
 
 from lakehouse.quality.counting import RowCounts
 from lakehouse.quality.rule import EngineRule, RowRule, TableRule
+from lakehouse.quality.table_judgement import judgement
 
 
 class Status(str, Enum):
@@ -42,12 +43,32 @@ class Verdict:
 
 def judge_row_rule(rule: RowRule, counts: RowCounts) -> Verdict:
     """The verdict of Great Expectations: nothing to judge passes, else the share of good rows is at least `mostly`."""
-    return counted_verdict(rule, counts)
+    return _counted(rule, counts)
 
 
-def counted_verdict(rule: RowRule | TableRule, counts: RowCounts) -> Verdict:
-    """The verdict over any rule that counts violating rows."""
+def judge_table_rule(rule: TableRule, values: Mapping[str, Any]) -> Verdict:
+    """The verdict over a table from its evidence, as `table_judgement.judgement` wants it.
+
+    A metric that is NULL fails, as in Great Expectations. Without anything to compare with, the rule is SKIPPED. Raises
+    KeyError for evidence that lacks, ValueError or TypeError for bounds that cannot be compared with it.
+    """
+    found = judgement(rule, values)
+    if found.counts is not None:
+        return _counted(rule, found.counts)
+    status = Status.SKIPPED if found.passed is None else Status.PASSED if found.passed else Status.FAILED
+    return Verdict(
+        rule=rule.name, fingerprint=rule.fingerprint, status=status, observed=found.observed, details=found.details
+    )
+
+
+def without_judgement(rule: RowRule | TableRule | EngineRule, status: Status, details: str) -> Verdict:
+    """A rule that could not be judged (ERROR) or had nothing to be judged by (SKIPPED), and why."""
+    return Verdict(rule=rule.name, fingerprint=rule.fingerprint, status=status, details=details)
+
+
+def _counted(rule: RowRule | TableRule, counts: RowCounts) -> Verdict:
     judged = counts.elements - counts.missing
+    # The very comparison of Great Expectations: a share as a float, without tolerance.
     passed = judged == 0 or (judged - counts.unexpected) / judged >= rule.mostly
     return Verdict(
         rule=rule.name,
@@ -58,20 +79,3 @@ def counted_verdict(rule: RowRule | TableRule, counts: RowCounts) -> Verdict:
         elements=counts.elements,
         missing=counts.missing,
     )
-
-
-def judge_table_rule(rule: TableRule, values: Mapping[str, Any]) -> Verdict:
-    """The verdict over a table from its evidence: the rule's metrics by name. A NULL metric is a failure."""
-    metrics = {name: values[name] for name in rule.aggregates}
-    return table_verdict(rule, bool(metrics) and None not in metrics.values(), observed=metrics)
-
-
-def table_verdict(rule: TableRule, passed: bool, *, observed: Any = None) -> Verdict:
-    """A verdict that counts no rows."""
-    status = Status.PASSED if passed else Status.FAILED
-    return Verdict(rule=rule.name, fingerprint=rule.fingerprint, status=status, observed=observed)
-
-
-def without_judgement(rule: RowRule | TableRule | EngineRule, status: Status, details: str) -> Verdict:
-    """A rule that could not be judged (ERROR) or had nothing to be judged by (SKIPPED), and why."""
-    return Verdict(rule=rule.name, fingerprint=rule.fingerprint, status=status, details=details)

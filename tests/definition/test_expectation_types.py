@@ -26,7 +26,9 @@ def test_every_type_has_what_is_asked_of_it() -> None:
 
 
 def test_which_types_judge_rows() -> None:
-    assert judges_rows("expect_column_values_to_be_unique")
+    assert judges_rows("expect_column_pair_values_to_be_equal")
+    assert not judges_rows("expect_column_values_to_be_unique")
+    assert not judges_rows("expect_column_value_z_scores_to_be_less_than")
     assert not judges_rows("expect_column_max_to_be_between")
 
 
