@@ -12,7 +12,8 @@ The policy, in order, for a materialized view:
 With `refresh_policy: full` 5 and 6 are full. `incremental` means: by what changed; the way is chosen, and carried out
 as append, aggregate, keys, difference or full, when the change is known.
 A streaming table is loaded where there are files it has not loaded (append), and reloaded on request (full). One that
-something else wrote to is not added to: its load is refused.
+something else wrote to is not added to: its load is refused. A replay, on request, judges the rows that were set aside
+from it anew, and leaves new files for the next run.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class RefreshMode(str, Enum):
     KEYS = "keys"  # what the changed keys touch is recomputed
     DIFFERENCE = "difference"  # everything is recomputed, rows that differ are written
     FULL = "full"
+    REPLAY = "replay"  # rows in quarantine are judged again, and those that pass are added
 
 
 BY_CHANGE = frozenset({RefreshMode.APPEND, RefreshMode.AGGREGATE, RefreshMode.KEYS, RefreshMode.DIFFERENCE})
@@ -135,6 +137,7 @@ class PlanFacts:
     external: Mapping[TableName, int] = field(default_factory=dict)
     loads: Mapping[TableName, LoadPlan] = field(default_factory=dict)
     requested_full: frozenset[TableName] = frozenset()
+    requested_replay: frozenset[TableName] = frozenset()
     quiet: Mapping[TableName, int] = field(default_factory=dict)
 
 
@@ -210,6 +213,8 @@ def _start(dataset: StoredDataset, facts: PlanFacts, inputs: tuple[TableName, ..
 
 def _plan_load(step: RefreshStep, facts: PlanFacts) -> RefreshStep:
     load = facts.loads[step.dataset]
+    if step.dataset in facts.requested_replay:
+        return _plan_replay(step, facts)
     full = _reason_for_full(step, facts, query_matters=False)
     if load.full or (full is not None and full.code is ReasonCode.REQUESTED):
         return replace(step, load=load, reason=full or step.reason)
@@ -223,6 +228,12 @@ def _plan_load(step: RefreshStep, facts: PlanFacts) -> RefreshStep:
         code = ReasonCode.NEW_FILES if step.record else ReasonCode.FIRST_REFRESH
         return replace(step, mode=RefreshMode.APPEND, load=load, reason=Reason(code, text))
     return replace(step, mode=RefreshMode.SKIP, load=load, reason=_unchanged(step, facts, "no new files"))
+
+
+def _plan_replay(step: RefreshStep, facts: PlanFacts) -> RefreshStep:
+    if step.record is None or step.record.quarantine < 0:
+        return replace(step, mode=RefreshMode.SKIP, reason=_unchanged(step, facts, "nothing is in quarantine"))
+    return replace(step, mode=RefreshMode.REPLAY, reason=Reason(ReasonCode.REQUESTED, "a replay was asked for"))
 
 
 def _plan_view(

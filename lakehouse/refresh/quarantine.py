@@ -22,7 +22,7 @@ from lakehouse.refresh.signed_rows import named, null_safe
 from lakehouse.refresh.view_change import WAS, ViewChange
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, stage_write
 
-META = (FAILED_EXPECTATIONS, FINGERPRINTS, "_run", "_epoch", "_quarantined_at", "_versions_read")
+META = (FAILED_EXPECTATIONS, FINGERPRINTS, "_quarantined_by", "_quarantined_epoch", "_quarantined_at", "_versions_read")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,10 @@ class Quarantine:
             return stage_write(self._stamped(found), replace(self.write, mode=WriteMode.APPEND, evolve=True))
         return self._stage_after(self.rows(found.sparkSession), found)
 
+    def stage_left(self, left: DataFrame) -> StagedWrite:
+        """Stages rows of the quarantine, with their `META`, in place of all that are there."""
+        return stage_write(left, replace(self.write, mode=WriteMode.OVERWRITE, evolve=True))
+
     def stage_in_place(self, found: DataFrame, replaced: str) -> StagedWrite:
         """Stages the rows that `sifting.rejected` gave in place of those for which the SQL condition is true."""
         there = self.rows(found.sparkSession)
@@ -115,8 +119,8 @@ class Quarantine:
         stamp = self.stamp
         return found.select(
             "*",
-            F.lit(stamp.run).alias("_run"),
-            F.lit(stamp.epoch).cast("bigint").alias("_epoch"),
+            F.lit(stamp.run).alias("_quarantined_by"),
+            F.lit(stamp.epoch).cast("bigint").alias("_quarantined_epoch"),
             F.lit(stamp.at).cast("timestamp").alias("_quarantined_at"),
             F.lit(stamp.versions_read).alias("_versions_read"),
         )

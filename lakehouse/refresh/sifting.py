@@ -47,6 +47,11 @@ def unmarked(frame: DataFrame, sieve: Sieve) -> DataFrame:
     return frame.drop(*masks(sieve))
 
 
+def kept(frame: DataFrame, sieve: Sieve) -> DataFrame:
+    """The rows of a frame that stay in the table."""
+    return unmarked(marked(frame, sieve).where(is_kept(sieve)), sieve) if sieve.rejects else frame
+
+
 def is_kept(sieve: Sieve, prefix: str = "") -> Column:
     """Whether a marked row stays in the table; `prefix` stands before the hidden columns' names."""
     return ~_any(sieve.dropped | sieve.quarantined, prefix)

@@ -54,13 +54,12 @@ class LoadRefresh:
                 where=self.table.location,
                 hint=f"Restore version {self.step.version}, or rebuild it from its files: --full-refresh {name}.",
             )
-        gates: list[tuple[RefreshGate, int]] = []
+        gates: list[tuple[RefreshGate, Quarantine, int]] = []
 
         def sift(frame: DataFrame) -> Quarantine:
             gate = self.gate(frame)
-            found, epoch = self.quarantine(gate)
-            gates.append((gate, epoch))
-            return found
+            gates.append((gate, *self.quarantine(gate)))
+            return gates[-1][1]
 
         staged = stage_load(self.session, self.table, self.step, self.write, self.record.run, now, sift=sift)
         before = self.step.record
@@ -69,7 +68,8 @@ class LoadRefresh:
         )
         if staged.write is None or not gates:
             return JudgedLoad(staged=staged, record=record)
-        gate, epoch = gates[-1]
+        gate, quarantine, epoch = gates[-1]
+        record = replace(record, quarantine=quarantine.version)
         if gate.judge is not None:
             assert staged.frame is not None
             gate.judge(rows_after_write(self._staying(staged.write), staged.write, staged.frame))

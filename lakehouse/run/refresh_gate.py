@@ -13,10 +13,10 @@ from lakehouse.errors import ExpectationFailed
 from lakehouse.names import TableName
 from lakehouse.plan.records import RefreshRecord, application_id
 from lakehouse.plan.sieve import Sieve
-from lakehouse.quality.rule import CompiledRules, compile_rules
 from lakehouse.quality.gate import examples, judge_rows, make_sieve, refusal
 from lakehouse.quality.judgement import Judgement
 from lakehouse.quality.judging import JudgingContext, judge_frame
+from lakehouse.quality.rule import CompiledRules, compile_rules
 from lakehouse.refresh.quarantine import Quarantine, Stamp
 from lakehouse.run.view_state import quarantine_version
 from lakehouse.storage.staged_write import TableWrite, WriteMode

@@ -16,23 +16,27 @@ from lakehouse.run.verification import RowSample
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """`refresh` and `full_refresh` name datasets exactly, as Spark Declarative Pipelines has it; `select` and
-    `exclude` are in dbt's selection language. Without any, everything is refreshed. `verify` says how much of
-    every refreshed view is computed once more and compared."""
+    `exclude` are in dbt's selection language. Without any, everything is refreshed. `replay` names the datasets whose
+    rows in quarantine are judged again, with all that reads them. `verify` says how much of every refreshed view is
+    computed once more and compared."""
 
     refresh: tuple[str, ...] = ()
     full_refresh: tuple[str, ...] = ()
     full_refresh_all: bool = False
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    replay: tuple[str, ...] = ()
     verify: RowSample | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """The stored datasets that a request means; `full` is the part of them to rebuild from scratch."""
+    """The stored datasets that a request means; `full` is the part of them to rebuild from scratch, `replay` the part
+    whose rows in quarantine are judged again."""
 
     selected: frozenset[TableName]
     full: frozenset[TableName]
+    replay: frozenset[TableName] = frozenset()
 
 
 def choose(request: RunRequest, project: Project, graph: DataflowGraph) -> Chosen:
@@ -45,6 +49,10 @@ def choose(request: RunRequest, project: Project, graph: DataflowGraph) -> Chose
         raise UsageError("--select and --exclude cannot be combined with --refresh or --full-refresh.")
     stored = frozenset(dataset.name for dataset in project.stored)
     full = frozenset(resolve_names(project, request.full_refresh)) & stored
+    if request.replay:
+        replayed = frozenset(resolve_names(project, request.replay)) & stored
+        below = {name for start in replayed for name in graph.descendants(start)} & stored
+        return Chosen(selected=replayed | below, full=frozenset(), replay=replayed)
     if named:
         selected = (frozenset(resolve_names(project, request.refresh)) | full) & stored
     else:

@@ -20,12 +20,14 @@ from lakehouse.plan.records import RefreshRecord, application_id
 from lakehouse.plan.refresh_plan import Identity, RefreshMode, RefreshStep
 from lakehouse.refresh.materialize import shape
 from lakehouse.refresh.quarantine import Quarantine
+from lakehouse.refresh.sifting import kept
 from lakehouse.refresh.verify import compare_with_query
 from lakehouse.run.evaluation import evaluate_query, failures_named
 from lakehouse.run.load_refresh import LoadRefresh
 from lakehouse.run.location import locate, locate_quarantine, locate_state
 from lakehouse.run.outcome import BadFile, StepOutcome, Verification
 from lakehouse.run.refresh_gate import RefreshGate, open_quarantine, stamp_of
+from lakehouse.run.replay import Replay
 from lakehouse.run.spark_staged import SparkStaged
 from lakehouse.run.view_refresh import ViewRefresh
 from lakehouse.storage.change_feed import FeedCache
@@ -75,7 +77,8 @@ class SparkCompute:
         dataset = self._datasets[step.dataset]
         record = self._record(step, reads, run)
         if isinstance(dataset, StreamingTable):
-            return self._stage_load(dataset, step, record, catalog)
+            stage = self._stage_replay if step.mode is RefreshMode.REPLAY else self._stage_load
+            return stage(dataset, step, record, catalog)
         assert isinstance(dataset, MaterializedView)
         for name, version in reads.items():
             if version < 0:
@@ -99,8 +102,9 @@ class SparkCompute:
             catalog.pin(source, locate(self._project, source), version)
         catalog = catalog.configured(dict(dataset.spark_conf))
         with failures_named(str(name), dataset.query, self._project.spec.root):
+            frame = shape(self._query(dataset, record, catalog), dataset.layout, dataset.location)
             found = compare_with_query(
-                shape(self._query(dataset, record, catalog), dataset.layout, dataset.location),
+                kept(frame, self._gate(dataset, frame, catalog).sieve),
                 catalog.table(locate(self._project, name), outcome.version),
                 optimising_session(catalog.session),
                 at_most=at_most,
@@ -217,6 +221,34 @@ class SparkCompute:
             ledger=staged.ledger,
             bad_files=tuple(BadFile(path=path, reason=reason) for path, reason in staged.bad),
             notices=staged.notices,
+            root=root,
+        )
+
+    def _stage_replay(
+        self, dataset: StreamingTable, step: RefreshStep, record: RefreshRecord, catalog: SessionCatalog
+    ) -> SparkStaged:
+        root = self._project.spec.root
+        with failures_named(str(dataset.name), None, root):
+            found = Replay(
+                table=dataset,
+                step=step,
+                record=record,
+                write=self._write(dataset, WriteMode.APPEND),
+                session=catalog.session,
+                gate=lambda frame: self._gate(dataset, frame, catalog),
+                quarantine=lambda gate: self._quarantine(gate, step, record),
+            ).stage()
+        return SparkStaged(
+            step=step,
+            write=found.table,
+            quarantine=found.quarantine,
+            quarantine_epoch=found.quarantine_epoch,
+            judgements=found.judgements,
+            refusal=found.refusal,
+            record=found.record,
+            rows_in=found.rows_in,
+            rows_out=found.table.rows if found.table is not None else 0,
+            is_unchanged=found.table is None,
             root=root,
         )
 

@@ -56,7 +56,9 @@ def survey(
     if explained is None:
         explained = frozenset(dataset.name for dataset in project.stored if isinstance(dataset, MaterializedView))
     texts = validate_project(project)
-    resolve_names(project, (*request.refresh, *request.full_refresh))  # a wrong name is said before Spark starts
+    resolve_names(
+        project, (*request.refresh, *request.full_refresh, *request.replay)
+    )  # a wrong name is said before Spark starts
     publication = workspace.warehouse.latest_publication()
     published = dict(publication.tables) if publication else {}
     tables = table_facts(workspace)
@@ -90,6 +92,7 @@ def survey(
         external={dataset.name: tables[dataset.name].version for dataset in project.external},
         loads=loads,
         requested_full=chosen.full,
+        requested_replay=chosen.replay,
         quiet=_quiet_versions(workspace, tables, published),
     )
     plan = plan_refresh({dataset.name: dataset for dataset in project.stored}, graph, chosen.selected, facts)

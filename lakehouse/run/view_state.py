@@ -16,9 +16,10 @@ def state_version(location: str, before: RefreshRecord) -> int:
 
 def quarantine_version(facts: TableFacts, before: RefreshRecord | None) -> tuple[int, bool]:
     """The version of the quarantine table that belongs to the rows of `before` (-1: none), and whether it is the
-    newest. A later commit of ours is what a run left that died before it wrote the rows; one of somebody else, who
-    mended or removed rows, counts."""
+    newest. A later commit of ours is what a run left that died before it wrote the rows: it says from which version it
+    was made. One of somebody else, who mended or removed rows, counts."""
     recorded = before.quarantine if before is not None else -1
     if facts.record_version > recorded:
-        return recorded, False
+        assert facts.record is not None
+        return facts.record.quarantine, False
     return facts.version, True

@@ -103,8 +103,8 @@ class Connection:
 
     def table(self, name: str) -> DataFrame:
         """A table's rows; a name without schema is one of the project's `database`. System tables are `system.runs`,
-        `system.refreshes`, `system.files`, `system.publications`, `system.lineage`, `system.expectations`; the rows that the
-        expectations of silver.flights set aside are `quarantine.silver_flights`. Raises UnknownName."""
+        `system.refreshes`, `system.files`, `system.publications`, `system.lineage`, `system.expectations`; what the
+        expectations of silver.flights set aside is `quarantine.silver_flights`. Raises UnknownName."""
         found = self._name(name)
         try:
             return self._open_reader().table(found, name)

@@ -30,7 +30,8 @@ QUERIES = {
     "joined": "SELECT a.k, a.n + b.n AS n, b.t FROM raw.a AS a JOIN raw.b AS b ON a.k = b.k",
     "outer_joined": "SELECT a.k, b.n, a.t FROM raw.a AS a LEFT JOIN raw.b AS b ON a.k = b.k AND b.n > 2",
     "sums": "SELECT k, sum(n) AS n, max(t) AS t FROM raw.a GROUP BY k",
-    "ranks": "SELECT k, n, t FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY n, t) AS r FROM raw.a) WHERE r < 3",
+    "ranks": "SELECT k, n, t FROM "
+    "(SELECT *, row_number() OVER (PARTITION BY k ORDER BY n, t) AS r FROM raw.a) WHERE r < 3",
     "differing": "SELECT DISTINCT k, n, t FROM raw.a",
     "first": "SELECT k, sum(n) AS n, min(t) AS t FROM raw.a GROUP BY k ORDER BY n DESC NULLS LAST, k LIMIT 3",
     "counted": "SELECT (SELECT count(*) FROM raw.b) AS k, n, t FROM raw.a",
