@@ -65,13 +65,16 @@ class Replay:
         if gate.judge is not None:
             gate.judge(rows_after_write(stored, staged, sifted.kept))
         judgements, refusal = gate.conclude(counts, rows)
+        record = replace(self.record, counts=counts, quarantine=quarantine.version)
         if not staged.rows:
             staged.discard()
+            if left is None and self.step.record is not None:
+                record = self.step.record  # nothing is other than it was
         return StagedReplay(
             table=staged if staged.rows else None,
             quarantine=left,
             quarantine_epoch=epoch,
-            record=replace(self.record, counts=counts, quarantine=quarantine.version),
+            record=record,
             rows_in=counts["rows"],
             judgements=judgements,
             refusal=refusal,
