@@ -97,13 +97,14 @@ def value_set(arguments: Arguments, columns: Columns, *, key: str = "value_set")
 
 
 def _between(column: str, arguments: Arguments, columns: Columns) -> str:
-    low, high = arguments.get("min_value"), arguments.get("max_value")
-    for bound in (low, high):
+    bounds = {}
+    for key in ("min_value", "max_value"):
+        bound = arguments.get(key)
         columns.comparable(arguments["column"], bound)
-        if isinstance(bound, str):
-            # Text bounds fit text and dates; beside numbers and booleans they would be cast on every row.
-            columns.require(arguments["column"], ("text", "temporal", "numeric"), what="a bound that is text")
-    return _bounds(column, arguments, columns)
+        # Great Expectations reads a number written as text as a float; Spark would cast it to the column's type.
+        is_number = isinstance(bound, str) and columns.family(arguments["column"]) == "numeric"
+        bounds[key] = float(bound) if is_number and bound is not None else bound
+    return _bounds(column, {**arguments, **bounds}, columns)
 
 
 def _lengths_between(column: str, arguments: Arguments, columns: Columns) -> str:
