@@ -14,6 +14,7 @@ SCHEMA = (
 )
 _NAN, _INF = float("nan"), float("inf")
 _BIG = Decimal("9999999999999999999999999999.9999999999")
+_SMALL = _BIG.copy_negate()  # a minus would round to 28 digits
 _COLUMNS: dict[str, list[Any]] = {
     "i": [None, 0, 1, -1, 2147483647, -2147483648, 5, 5, None, 10, 3, 2],
     "j": [None, 0, 2, -1, 2147483647, 7, None, 5, 1, 10, 4, 1],
@@ -30,7 +31,7 @@ _COLUMNS: dict[str, list[Any]] = {
     "day": [None, dt.date(1, 1, 1), dt.date(1970, 1, 1), dt.date(2024, 2, 29), dt.date(9999, 12, 31)],
     "due": [dt.date(2024, 2, 29), None, dt.date(1969, 12, 31), dt.date(2024, 2, 29)],
     "at": [None, dt.datetime(1970, 1, 1), dt.datetime(2024, 2, 29, 23, 59, 59, 999999), dt.datetime(2024, 3, 1)],
-    "m": [None, _BIG, -_BIG, Decimal(0), Decimal("0.0000000001"), Decimal("0.1"), Decimal(1), Decimal(5)],
+    "m": [None, _BIG, _SMALL, Decimal(0), Decimal("0.0000000001"), Decimal("0.1"), Decimal(1), Decimal(5)],
     "o": [Decimal("0.2"), None, _BIG, Decimal(0), Decimal("0.1"), Decimal(1), Decimal("0.0000000001")],
     "a `b.c": [1, 2, None, 3],
 }  # fmt: skip
