@@ -85,6 +85,23 @@ def test_a_suite_that_was_written_elsewhere() -> None:
     assert second.severity is Severity.WARNING
 
 
+@pytest.mark.filterwarnings("ignore")  # Great Expectations and what it imports warn
+def test_condition_objects_become_sql() -> None:
+    import great_expectations as gx
+    from great_expectations.expectations.row_conditions import Column
+
+    condition = (Column("a b") > 1.5) & Column("s").is_in(["x", "it's"]) & Column("n").is_not_null()
+    kwargs = {"column": "a", "row_condition": condition}
+    suite = gx.ExpectationSuite(name="s", expectations=[{"type": "expect_column_values_to_be_null", "kwargs": kwargs}])
+    (found,) = read_back(suite.to_json_dict())
+    assert found.arguments["condition_parser"] == "spark"
+    text = found.arguments["row_condition"].replace("(", "").replace(")", "")
+    assert text == "`a b` > 1.5D AND `s` IN 'x', 'it\\'s' AND `n` IS NOT NULL"
+    unknown = {"type": "expect_column_values_to_be_null", "kwargs": {"column": "a", "row_condition": {"type": "xor"}}}
+    with pytest.raises(InvalidValue):
+        read_suite({"expectations": [unknown]})
+
+
 @pytest.mark.parametrize("document", [{}, {"expectations": {}}, {"expectations": ["a"]}, {"expectations": [{}]}])
 def test_what_is_no_suite(document: dict[str, Any]) -> None:
     with pytest.raises(InvalidValue):
