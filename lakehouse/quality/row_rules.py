@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations
 from typing import Any
 
@@ -228,7 +229,9 @@ def _sum_equals(names: tuple[str, ...], arguments: Arguments, columns: Columns) 
         term = f"coalesce({columns.sql(name)}, 0)"
         # Whole numbers are widened, so that their sum cannot overflow.
         terms.append(f"CAST({term} AS DECIMAL(38, 0))" if columns.type_of(name) in INTEGRAL else term)
-    return f"NOT ({' + '.join(terms)} = {literal(arguments['sum_total'])})"
+    # A decimal sum that overflows would fail the write; it equals no total.
+    total = reduce(lambda sum_so_far, term: f"try_add({sum_so_far}, {term})", terms)
+    return f"NOT coalesce({total} = {literal(arguments['sum_total'])}, false)"
 
 
 def _all_equal(names: tuple[str, ...], arguments: Arguments, columns: Columns) -> str:

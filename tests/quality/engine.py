@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.definition.expectation import Expectation
 from lakehouse.quality.suite import engine_arguments
@@ -57,11 +55,9 @@ def _run(frame: DataFrame, expectations: Sequence[Expectation], strip: bool) -> 
     ]
     suite = context.suites.add(gx.ExpectationSuite(name="suite", expectations=entries))
     validation = context.validation_definitions.add(gx.ValidationDefinition(name="run", data=batch, suite=suite))
-    with _counts_without_samples():
-        outcome = validation.run(
-            batch_parameters={"dataframe": frame},
-            result_format={"result_format": "BOOLEAN_ONLY", "return_unexpected_index_query": False},
-        )
+    result_format = {"result_format": "BASIC", "partial_unexpected_count": 0, "return_unexpected_index_query": False}
+    with _without_code_generation(frame.sparkSession):
+        outcome = validation.run(batch_parameters={"dataframe": frame}, result_format=result_format)
     found: dict[int, EngineResult] = {}
     for result in outcome.results:
         found[result.expectation_config.meta["case"]] = _read(result)
@@ -69,38 +65,32 @@ def _run(frame: DataFrame, expectations: Sequence[Expectation], strip: bool) -> 
 
 
 @contextmanager
-def _counts_without_samples() -> Iterator[None]:
-    """The counts by which Great Expectations decides, without the job that it starts for each sample of bad rows."""
-    names = ("expectation", "core.expect_column_values_to_be_null", "core.expect_column_values_to_not_be_null")
-    with ExitStack() as patches:
-        for name in names:
-            module = importlib.import_module(f"great_expectations.expectations.{name}")
-            patches.enter_context(mock.patch.object(module, "_format_map_output", _counts))
-        yield
-
-
-def _counts(
-    result_format: Any,
-    success: bool,
-    element_count: int | None = None,
-    nonnull_count: int | None = None,
-    unexpected_count: int | None = None,
-    **samples: Any,
-) -> dict[str, Any]:
-    elements = element_count or 0  # of no rows it says nothing
-    missing = 0 if nonnull_count is None else elements - nonnull_count
-    return {
-        "success": success,
-        "result": {"element_count": elements, "missing_count": missing, "unexpected_count": unexpected_count or 0},
+def _without_code_generation(session: SparkSession) -> Iterator[None]:
+    """Great Expectations runs hundreds of small queries, each of which would be compiled for longer than it runs."""
+    interpreted = {
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.shuffle.partitions": "1",
     }
+    before = {key: session.conf.get(key) for key in interpreted}
+    try:
+        for key, value in interpreted.items():
+            session.conf.set(key, value)
+        yield
+    finally:
+        for key, old in before.items():
+            session.conf.set(key, str(old))
 
 
 def _read(result: Any) -> EngineResult:
+    elements = result.result.get("element_count")
     return EngineResult(
         success=bool(result.success),
-        elements=result.result.get("element_count"),
-        missing=result.result.get("missing_count"),
-        unexpected=result.result.get("unexpected_count"),
+        elements=elements,
+        # Of no rows, and of NULLs where NULL is what it looks for, it says nothing.
+        missing=None if elements is None else result.result.get("missing_count") or 0,
+        unexpected=None if elements is None else result.result.get("unexpected_count") or 0,
         error=_error(result.exception_info or {}),
     )
 

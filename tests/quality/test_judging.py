@@ -136,6 +136,14 @@ def test_conditions_count_null_as_a_violation(numbers: DataFrame) -> None:
     assert third.details
 
 
+def test_a_sum_that_overflows_is_a_violation(spark: SparkSession) -> None:
+    frame = spark.sql(
+        "SELECT CAST(repeat('9', 38) AS DECIMAL(38, 0)) AS a, CAST(repeat('9', 38) AS DECIMAL(38, 0)) AS b"
+    )
+    found = verdict(frame, "expect_multicolumn_sum_to_equal", {"column_list": ["a", "b"], "sum_total": 1})
+    assert (found.status, found.failed_records) == (Status.FAILED, 1)
+
+
 class TestWhatCannotBeJudged:
     def test_the_others_are_judged_all_the_same(self, numbers: DataFrame) -> None:
         asked = [
