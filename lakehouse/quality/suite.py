@@ -13,6 +13,7 @@ from typing import Any
 from lakehouse.definition.expectation import Expectation
 from lakehouse.definition.expectation_types import own_expectation_types
 from lakehouse.errors import InvalidValue
+from lakehouse.quality.literals import identifier, literal, literals
 
 _META = "lakehouse"
 _QUERY_TYPE = "unexpected_rows_expectation"
@@ -20,7 +21,7 @@ _SETS = ("value_set",)
 
 
 def suite_document(name: str, expectations: Sequence[Expectation]) -> dict[str, Any]:
-    """A suite as Great Expectations reads it. Our own types, which it does not know, are in the suite's `meta` only."""
+    """A suite as Great Expectations reads it; our own types, which it does not know, are in its `meta` alone."""
     known: list[dict[str, Any]] = []
     own: list[dict[str, Any]] = []
     for position, expectation in enumerate(expectations):
@@ -103,6 +104,8 @@ def _declared(entry: Any) -> dict[str, Any]:
     else:
         arguments = dict(entry.get("kwargs") or {})
         arguments.pop("batch_id", None)
+        if isinstance(arguments.get("row_condition"), dict):
+            arguments.update(row_condition=_condition(arguments["row_condition"]), condition_parser="spark")
         if meta:
             arguments["meta"] = meta
         if entry.get("description"):
@@ -112,3 +115,23 @@ def _declared(entry: Any) -> dict[str, Any]:
     if entry.get("severity"):
         declared["severity"] = entry["severity"]
     return declared
+
+
+def _condition(value: Mapping[str, Any]) -> str:
+    """One of Great Expectations' condition objects as SQL."""
+    match value.get("type"):
+        case "pass_through":
+            return str(value["pass_through_filter"])
+        case "and" | "or":
+            joint = f" {value['type'].upper()} "
+            return joint.join(f"({_condition(each)})" for each in value["conditions"])
+        case "nullity":
+            return f"{identifier(value['column']['name'])} IS {'' if value['is_null'] else 'NOT '}NULL"
+        case "comparison":
+            column, operator, parameter = identifier(value["column"]["name"]), value["operator"], value["parameter"]
+            if operator not in ("IN", "NOT_IN"):
+                return f"{column} {operator} {literal(parameter)}"
+            if not parameter:
+                return "false" if operator == "IN" else "true"
+            return f"{column} {operator.replace('_', ' ')} ({literals(parameter)})"
+    raise InvalidValue(f"a 'row_condition' of the type '{value.get('type')}' is not known.")
