@@ -1,0 +1,1 @@
+"""Judging rows: rules, verdicts, profiles, drift."""
