@@ -10,6 +10,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 FLOOR = 1e-4  # an empty bin's share in the stability index, which is infinite without
 MODERATE, LARGE = 0.1, 0.25  # the stability index's customary bands
@@ -156,7 +157,7 @@ def share_below(quantiles: Sequence[float], value: float) -> float:
 def bin_shares(quantiles: Sequence[float], edges: Sequence[float]) -> tuple[float, ...]:
     """The shares of values up to the first edge, between edges, and above the last; they add up to 1."""
     reached = [0.0, *(share_up_to(quantiles, edge) for edge in edges), 1.0]
-    return tuple(high - low for low, high in zip(reached, reached[1:], strict=False))
+    return tuple(high - low for low, high in pairwise(reached))
 
 
 def population_stability_index(p: Sequence[float], q: Sequence[float]) -> float:
@@ -214,7 +215,7 @@ def wasserstein(baseline: Sequence[float], current: Sequence[float]) -> float:
     apart = [abs(a - b) for a, b in zip(baseline, current, strict=True)]
     if len(apart) < 2:
         return math.fsum(apart)
-    return math.fsum((a + b) / 2 for a, b in zip(apart, apart[1:], strict=False)) / (len(apart) - 1)
+    return math.fsum((a + b) / 2 for a, b in pairwise(apart)) / (len(apart) - 1)
 
 
 def _shares(counts: Sequence[float]) -> tuple[float, ...]:

@@ -34,6 +34,8 @@ class DeltaWarehouse:
         self.refreshes = SystemTable(system, "refreshes")
         self.publications = SystemTable(system, "publications")
         self.lineage = SystemTable(system, "lineage")
+        self.expectations = SystemTable(system, "expectations")
+        self.profiles = SystemTable(system, "profiles")
         self.ledger = FileLedger(f"{system}/files")
         self._application = f"lakehouse/{spec.name}/publications"
 
