@@ -89,10 +89,13 @@ def line_chart(
     return LineChart(width=width, height=height, marks=tuple(marks), lines=lines, top=top, title=title)
 
 
-def bar_chart(readings: Sequence[Reading], title: str, *, width: int = 96, height: int = 28) -> BarChart:
-    """A bar for each reading, the greatest as high as the chart; what is not 0 can be seen."""
+def bar_chart(
+    readings: Sequence[Reading], title: str, *, width: int = 96, height: int = 28, least_places: int = 1
+) -> BarChart:
+    """A bar for each reading, the greatest as high as the chart; what is not 0 can be seen. There is room for at least
+    `least_places` bars."""
     top = max((reading.value or 0.0 for reading in readings), default=0.0)
-    step = width / max(len(readings), 1)
+    step = width / max(len(readings), least_places)
     bars = []
     for position, reading in enumerate(readings):
         value = reading.value or 0.0

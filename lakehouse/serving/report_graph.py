@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from lakehouse.graph.dataflow import DataflowGraph
 from lakehouse.names import TableName
@@ -55,31 +56,45 @@ class GraphDrawing:
     box_height: int = _HEIGHT
 
 
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """Where an arrow passes through a column between those of its ends."""
+
+    source: TableName
+    target: TableName
+    column: int
+
+
+_Place = TableName | _Lane
+
+
 def draw_graph(graph: DataflowGraph) -> GraphDrawing:
     """The drawing of all datasets. Boxes come in reading order: by column, from top to bottom."""
     layers = layer_numbers(graph)
-    columns = _ordered(_columns(graph, layers), graph)
-    places = {
-        name: (_MARGIN + across * (_WIDTH + _GAP_ACROSS), _MARGIN + _HEADING + down * (_HEIGHT + _GAP_DOWN))
-        for across, column in enumerate(columns)
-        for down, name in enumerate(column)
-    }
+    columns = _columns(graph, layers)
     headings = [
-        Heading(text=_heading(layer), x=_MARGIN + next(group)[0] * (_WIDTH + _GAP_ACROSS))
+        Heading(text=("sources", *_LAYERS)[layer], x=_left(next(group)[0]))
         for layer, group in groupby(enumerate(columns), key=lambda numbered: layers[numbered[1][0]])
     ]
+    across = {name: number for number, column in enumerate(columns) for name in column}
+    routes = [_route(read, name, across[read], across[name]) for name in graph.order for read in graph.inputs[name]]
+    places: dict[_Place, tuple[int, int]] = {
+        place: (_left(number), _MARGIN + _HEADING + down * (_HEIGHT + _GAP_DOWN))
+        for number, column in enumerate(_ordered(columns, routes))
+        for down, place in enumerate(column)
+    }
     arrows = [
-        Arrow(source=read, target=name, path=_path(places[read], places[name]))
-        for name in graph.order
-        for read in graph.inputs[name]
+        Arrow(source=route[0], target=route[-1], path=_path([places[place] for place in route]))
+        for route in routes
+        if isinstance(route[0], TableName) and isinstance(route[-1], TableName)
     ]
-    tallest = max((len(column) for column in columns), default=0)
+    lowest = max((y for _, y in places.values()), default=_MARGIN + _HEADING - _HEIGHT)
     return GraphDrawing(
-        boxes=tuple(Box(name=name, x=x, y=y) for name, (x, y) in places.items()),
+        boxes=tuple(Box(name=place, x=x, y=y) for place, (x, y) in places.items() if isinstance(place, TableName)),
         arrows=tuple(arrows),
         headings=tuple(headings),
-        width=2 * _MARGIN + len(columns) * (_WIDTH + _GAP_ACROSS) - (_GAP_ACROSS if columns else 0),
-        height=2 * _MARGIN + _HEADING + tallest * (_HEIGHT + _GAP_DOWN) - (_GAP_DOWN if columns else 0),
+        width=_left(len(columns)) - (_GAP_ACROSS if columns else 0) + _MARGIN,
+        height=lowest + _HEIGHT + _MARGIN,
     )
 
 
@@ -105,32 +120,54 @@ def _columns(graph: DataflowGraph, layers: Mapping[TableName, int]) -> list[list
     return [list(group) for _, group in groupby(ranked, key=lambda name: (layers[name], depths[name]))]
 
 
-def _ordered(columns: Sequence[list[TableName]], graph: DataflowGraph) -> list[list[TableName]]:
-    """The columns with few crossings: each box near the middle of its neighbours, swept right and left in turn
+def _route(source: TableName, target: TableName, start: int, end: int) -> tuple[_Place, ...]:
+    """The places that an arrow goes through. One that goes back to an earlier column goes straight."""
+    return (source, *(_Lane(source, target, column) for column in range(start + 1, end)), target)
+
+
+def _ordered(columns: Sequence[Sequence[TableName]], routes: Sequence[Sequence[_Place]]) -> list[list[_Place]]:
+    """The columns with few crossings: each place near the middle of its neighbours, swept right and left in turn
     (Sugiyama, Tagawa and Toda, 1981)."""
-    ordered = [list(column) for column in columns]
-    outputs = graph.outputs
+    ordered: list[list[_Place]] = [list(column) for column in columns]
+    before: dict[_Place, list[_Place]] = defaultdict(list)
+    after: dict[_Place, list[_Place]] = defaultdict(list)
+    for route in routes:
+        for place in route:
+            if isinstance(place, _Lane):
+                ordered[place.column].append(place)
+        for near, far in pairwise(route):
+            before[far].append(near)
+            after[near].append(far)
     for sweep in range(_SWEEPS):
-        near = graph.inputs if sweep % 2 == 0 else outputs
-        place = {name: down / max(len(column), 1) for column in ordered for down, name in enumerate(column)}
-        for column in ordered if sweep % 2 == 0 else reversed(ordered):
-            middles = {name: _middle([place[other] for other in near[name]], place[name]) for name in column}
+        onward = sweep % 2 == 0
+        neighbours = before if onward else after
+        heights = {place: float(down) for column in ordered for down, place in enumerate(column)}
+        for column in ordered if onward else reversed(ordered):
+            middles = {
+                place: _middle([heights[near] for near in neighbours[place]], heights[place]) for place in column
+            }
             column.sort(key=middles.__getitem__)
-            place |= {name: down / max(len(column), 1) for down, name in enumerate(column)}
+            heights |= {place: float(down) for down, place in enumerate(column)}
     return ordered
 
 
-def _middle(places: Sequence[float], own: float) -> float:
-    return sum(places) / len(places) if places else own
+def _middle(heights: Sequence[float], own: float) -> float:
+    return sum(heights) / len(heights) if heights else own
 
 
-def _path(source: tuple[int, int], target: tuple[int, int]) -> str:
-    (left, top), (right, bottom) = source, target
-    start_x, start_y = left + _WIDTH, top + _HEIGHT // 2
-    end_x, end_y = right, bottom + _HEIGHT // 2
-    bend = max((end_x - start_x) // 2, _GAP_ACROSS // 2)
-    return f"M{start_x} {start_y}C{start_x + bend} {start_y} {end_x - bend} {end_y} {end_x} {end_y}"
+def _left(column: int) -> int:
+    return _MARGIN + column * (_WIDTH + _GAP_ACROSS)
 
 
-def _heading(layer: int) -> str:
-    return ("sources", *_LAYERS)[layer]
+def _path(corners: Sequence[tuple[int, int]]) -> str:
+    """From the right side of the first box, straight through the lanes, to the left side of the last one."""
+    (x, y), *further = corners
+    path = f"M{x + _WIDTH} {y + _HEIGHT // 2}"
+    for position, (next_x, next_y) in enumerate(further):
+        start_x, start_y = x + _WIDTH, y + _HEIGHT // 2
+        end_y = next_y + _HEIGHT // 2
+        bend = max((next_x - start_x) // 2, _GAP_ACROSS // 2)
+        path += f"C{start_x + bend} {start_y} {next_x - bend} {end_y} {next_x} {end_y}"
+        path += f"H{next_x + _WIDTH}" if position < len(further) - 1 else ""
+        x, y = next_x, next_y
+    return path

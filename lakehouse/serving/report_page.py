@@ -28,7 +28,7 @@ from lakehouse.serving.report_words import anchor, cut, moment, percent, tone_of
 from lakehouse.serving.table_states import TableState
 
 _PAGE = Path(__file__).parent / "report_page"
-_LONGEST_LABEL = 21  # characters of a name that fit into a box of the graph
+_LONGEST_LABEL = 18  # characters of a name that fit into a box of the graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ def run_chart(runs: tuple[RunLine, ...]) -> BarChart:
     ]
     longest = max((run.seconds or 0.0 for run in runs), default=0.0)
     title = f"How long {counted(len(runs), 'run')} took, oldest first; the longest {duration(longest)}"
-    return bar_chart(readings, title, width=320, height=64)
+    return bar_chart(readings, title, width=320, height=64, least_places=10)
 
 
 def _expectation_card(history: ExpectationHistory) -> ExpectationCard:

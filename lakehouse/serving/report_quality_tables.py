@@ -88,7 +88,8 @@ def trend(expectation: ExpectationHistory) -> LineChart:
     title = f"{expectation.name} on {expectation.dataset}: {counted(len(readings), 'verdict')}, the last {last.status}"
     if last.failed_share is not None:
         title += f" with {percent(last.failed_share)} failed"
-    return line_chart(readings, title, least_top=0.01)
+    is_counted = any(reading.value is not None for reading in readings)
+    return line_chart(readings, title, height=72 if is_counted else 22, least_top=0.01)
 
 
 def verdict_text(judged: Judgement) -> str:

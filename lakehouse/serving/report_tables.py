@@ -13,6 +13,8 @@ from lakehouse.serving.report_facts import Report, RunLine
 from lakehouse.serving.report_words import anchor, cut, moment, tone_of
 from lakehouse.serving.table_states import TableState
 
+_WORST_FIRST = ("error", "failed", "skipped", "passed")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -26,10 +28,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A column; figures stand to the right."""
+    """A column; figures stand to the right, and neither they nor short words are broken into lines."""
 
     text: str
     right: bool = False
+    short: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +58,9 @@ def overview(report: Report) -> Grid:
     for expectation in report.expectations:
         judged.setdefault(expectation.dataset, []).append(expectation.last.status)
     quarantined = _last_quarantined(report.runs)
-    heads = [Head(text=text) for text in ("dataset", "layer", "state")]
-    heads += [Head(text="rows", right=True), Head(text="last refresh"), Head(text="mode"), Head(text="expectations")]
+    heads = [Head(text="dataset"), Head(text="layer", short=True), Head(text="state", short=True)]
+    heads += [Head(text="rows", right=True), Head(text="last refresh"), Head(text="mode", short=True)]
+    heads += [Head(text="expectations")]
     heads.append(Head(text="quarantined", right=True))
     lines = []
     for state in report.tables:
@@ -78,15 +82,15 @@ def overview(report: Report) -> Grid:
 
 def runs_grid(runs: Sequence[RunLine]) -> Grid:
     """The runs, newest first."""
-    heads = (Head(text="run"), Head(text="started (UTC)"), Head(text="status"), Head(text="took", right=True))
-    more = (Head(text="modes"), Head(text="rows written", right=True), Head(text="what it did"))
+    heads = (Head(text="run"), Head(text="started (UTC)", short=True), Head(text="status", short=True))
+    more = (Head(text="took", right=True), Head(text="modes"), Head(text="rows written", right=True))
     lines = []
     for run in runs:
         written = [refresh for refresh in run.refreshes if refresh.status == "refreshed"]
         modes: dict[str, int] = {}
         for refresh in written:
             modes[refresh.mode] = modes.get(refresh.mode, 0) + 1
-        did = "; ".join(_did(refresh.dataset, refresh.status, refresh.why) for refresh in run.refreshes)
+        did = _did(run)
         cells = (
             Cell(text=run.run),
             Cell(text=moment(run.started_at)),
@@ -97,7 +101,7 @@ def runs_grid(runs: Sequence[RunLine]) -> Grid:
             Cell(text=cut(did) or "nothing was due"),
         )
         lines.append(Line(about=f"{run.run} {did}", cells=cells))
-    return Grid(caption="Runs, newest first", heads=(*heads, *more), lines=tuple(lines))
+    return Grid(caption="Runs, newest first", heads=(*heads, *more, Head(text="what it did")), lines=tuple(lines))
 
 
 def facts_of(state: TableState, reads: Sequence[str], readers: Sequence[str]) -> str:
@@ -112,17 +116,22 @@ def facts_of(state: TableState, reads: Sequence[str], readers: Sequence[str]) ->
     return " · ".join(parts)
 
 
-def _did(dataset: str, status: str, why: str) -> str:
-    return f"{dataset} {status}" if status == "refreshed" else f"{dataset} {status}: {why}"
+def _did(run: RunLine) -> str:
+    refreshed = ", ".join(refresh.dataset for refresh in run.refreshes if refresh.status == "refreshed")
+    others = [f"{line.dataset} {line.status}: {line.why}" for line in run.refreshes if line.status != "refreshed"]
+    return "; ".join([*([refreshed] if refreshed else []), *others])
 
 
 def _expectations_cell(statuses: Sequence[str]) -> Cell:
     if not statuses:
         return Cell(text="-")
-    numbers = {status: statuses.count(status) for status in dict.fromkeys(sorted(statuses))}
-    text = ", ".join(f"{number} {'errors' if status == 'error' else status}" for status, number in numbers.items())
-    tone = "bad" if {"failed", "error"} & numbers.keys() else "good" if "passed" in numbers else ""
-    return Cell(text=text, tone=tone, href="expectations")
+    numbers = {status: statuses.count(status) for status in (*_WORST_FIRST, *statuses)}
+    bad = numbers["failed"] + numbers["error"]
+    return Cell(
+        text=", ".join(f"{number} {status}" for status, number in numbers.items() if number),
+        tone="bad" if bad else "good" if numbers["passed"] else "",
+        href="expectations",
+    )
 
 
 def _last_quarantined(runs: Sequence[RunLine]) -> dict[str, int]:

@@ -76,9 +76,7 @@ class Browser:
     def requests(self) -> list[str]:
         """What the page asked for, its own file among it."""
         return [
-            event["params"]["request"]["url"]
-            for event in self.events
-            if event["method"] == "Network.requestWillBeSent"
+            event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
         ]
 
     def _receive(self) -> dict[str, Any]:

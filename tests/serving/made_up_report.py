@@ -64,7 +64,9 @@ def made_up(mark: str = "") -> Report:
                 dataset=str(names["silver.orders"]),
                 newest=VersionProfile(version=4, is_increment=False, profile=profiles[4]),
                 comparisons=tuple(
-                    Comparison(baseline=number, current=number + 1, results=compare(profiles[number], profiles[number + 1]))
+                    Comparison(
+                        baseline=number, current=number + 1, results=compare(profiles[number], profiles[number + 1])
+                    )
                     for number in range(4)
                 ),
             ),
