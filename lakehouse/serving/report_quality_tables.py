@@ -146,13 +146,13 @@ def _profile_cells(column: ColumnProfile) -> tuple[Cell, ...]:
     return (
         Cell(text=column.name),
         Cell(text=column.type),
-        Cell(text=percent(column.null_share), tone="warn" if column.nulls else ""),
+        Cell(text=percent(column.null_share)),
         Cell(text="-" if column.distinct is None else f"~{count(column.distinct)}"),
-        Cell(text="" if chart else "-", chart=chart),
+        Cell(text=_frequent(column) if chart else "-", chart=chart),
         Cell(text=cut(seen.get("low") or "-")),
         Cell(text=cut(seen.get("high") or "-")),
         Cell(text=_mean(column)),
-        Cell(text=duration(column.deviation) if column.shape is ColumnShape.TIME else number(column.deviation)),
+        Cell(text=_span(column.deviation) if column.shape is ColumnShape.TIME else number(column.deviation)),
     )
 
 
@@ -163,3 +163,18 @@ def _mean(column: ColumnProfile) -> str:
         return instant(datetime.fromtimestamp(column.mean, timezone.utc)).replace("T", " ")
     except (OverflowError, ValueError, OSError):  # years that the calendar of Python does not have
         return number(column.mean)
+
+
+def _span(seconds: float | None) -> str:
+    """A stretch of time; `duration` counts hours, and these may be years."""
+    return duration(seconds) if seconds is None or seconds < 2 * 86400 else f"{number(seconds / 86400)} days"
+
+
+def _frequent(column: ColumnProfile) -> str:
+    """The most frequent categories with their shares."""
+    shown = [
+        f"{cut(str(value))} {percent(count / column.measured)}"
+        for category, count in column.top[:3]
+        for value in visible({column.name: category}, (column.name,)).values()
+    ]
+    return ", ".join(shown)

@@ -11,8 +11,9 @@ import pytest
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from lakehouse.quality.column_profile import TableProfile, compare
+from lakehouse.quality.column_profile import TableProfile, compare, profile_rows, stored_profile
 from lakehouse.quality.profile import merge_profiles, profile_columns, read_profile
+from lakehouse.storage.system_tables import SystemTable
 
 pytestmark = pytest.mark.spark
 
@@ -172,6 +173,23 @@ def test_a_column_that_came_later_was_null_before(spark: SparkSession) -> None:
     [column] = merged.columns
     assert (merged.rows, column.name, column.rows, column.nulls, column.measured) == (8, "b", 8, 5, 3)
     assert column.quantiles[-1] == 2.0
+
+
+def test_what_is_stored_merges_on(spark: SparkSession, tmp_path: Path) -> None:
+    facts = {
+        "project": "p",
+        "dataset": "d",
+        "epoch": 1,
+        "is_increment": True,
+        "recorded_at": datetime.now(timezone.utc),
+    }
+    table = SystemTable(str(tmp_path), "profiles")
+    taken = [profiled(readings(spark, 0, 700)), profiled(readings(spark, 700, 1000))]
+    for version, profile in enumerate(taken):
+        table.append(profile_rows(profile, {**facts, "version": version, "run": f"r{version}"}))
+    stored = [stored_profile(table.rows(filters=[("version", "=", version)])) for version in (0, 1)]
+    assert stored == taken
+    assert merge_profiles(spark, stored) == merge_profiles(spark, taken)
 
 
 def test_drift_by_sketches_is_as_the_rows_tell(spark: SparkSession) -> None:

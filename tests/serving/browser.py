@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import select
@@ -125,7 +126,5 @@ def open_browser(program: str) -> Iterator[Browser]:
 
 def screenshot(browser: Browser, file: Path) -> None:
     """A picture of the whole page, for a person to look at."""
-    import base64
-
     shot = browser.call("Page.captureScreenshot", captureBeyondViewport=True)
     file.write_bytes(base64.b64decode(shot["data"]))
