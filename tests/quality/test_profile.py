@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from datetime import date, datetime, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -189,7 +190,11 @@ def test_what_is_stored_merges_on(spark: SparkSession, tmp_path: Path) -> None:
         table.append(profile_rows(profile, {**facts, "version": version, "run": f"r{version}"}))
     stored = [stored_profile(table.rows(filters=[("version", "=", version)])) for version in (0, 1)]
     assert stored == taken
-    assert merge_profiles(spark, stored) == merge_profiles(spark, taken)
+    merged, expected = (
+        [replace(column, quantiles=(), quantile_sketch=None) for column in merge_profiles(spark, profiles).columns]
+        for profiles in (stored, taken)
+    )
+    assert merged == expected, "all but the sketches of quantiles, which toss coins"
 
 
 def test_drift_by_sketches_is_as_the_rows_tell(spark: SparkSession) -> None:
