@@ -61,9 +61,7 @@ def stage_load(
     table: StreamingTable,
     step: RefreshStep,
     write: TableWrite,
-    run: str,
     now: datetime,
-    *,
     sift: Callable[[DataFrame], Quarantine] | None = None,
 ) -> StagedLoad:
     """Stages the step's load plan as one write of the table: appended, or replacing the rows of changed files, or all.
