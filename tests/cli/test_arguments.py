@@ -18,6 +18,7 @@ from lakehouse.cli.arguments import build_parser
 Command = Callable[..., Answer]
 COMMANDS = {
     *("init", "validate", "dry-run", "run", "ls", "show", "explain", "history", "lineage", "reset", "doctor", "sql"),
+    "quarantine",
 }
 
 
