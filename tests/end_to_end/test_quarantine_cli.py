@@ -88,6 +88,15 @@ def test_rows_are_set_aside_shown_and_admitted(shop: Path, told: Events) -> None
     assert row["values"] == {"id": 1, "amount": "10.00", "place": {"c": "NO"}}
     assert (ended["rows"], ended["more"]) == (1, False)
 
+    query = (
+        "SELECT id FROM quarantine.bronze_orders WHERE array_contains(_failed_expectations, 'plausible') ORDER BY id"
+    )
+    _, events = told("sql", query, "--project", shop)
+    assert [event["values"]["id"] for event in events if event["event"] == "row"] == [3, 5]
+    verdicts = "SELECT passed_records FROM system.expectations WHERE name = 'plausible' AND version = 0"
+    _, events = told("sql", verdicts, "--project", shop)
+    assert [event["values"] for event in events if event["event"] == "row"] == [{"passed_records": 4}]
+
     (shop / "tables/shop.yml").write_text(TABLES.replace('["NO", SE]', '["NO", SE, DK]'))
     code, events = told("quarantine", "replay", "bronze.orders", "--project", shop)
     assert code == 0
