@@ -35,8 +35,8 @@ _REFRESH_COLUMNS = (
     Column(key="changed", title="changed", right=True),
 )
 _SIFTED_COLUMNS = (
-    Column(key="rows_dropped", title="dropped", write=count, right=True),
-    Column(key="rows_quarantined", title="quarantined", write=count, right=True),
+    Column(key="rows_dropped", title="dropped", write=count, right=True, wide=True),
+    Column(key="rows_quarantined", title="quarantined", write=count, right=True, wide=True),
 )
 _WHY = Column(key="why", title="why", folds=True)
 

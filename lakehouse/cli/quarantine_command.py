@@ -8,13 +8,27 @@ from typing import Any
 
 from lakehouse.cli.figures import age, count, counted
 from lakehouse.cli.project_arguments import opened_workspace
-from lakehouse.cli.quarantine_text import LS_COLUMNS, by_expectation_text, row_columns, row_fields, shown_row
+from lakehouse.cli.quarantine_text import (
+    LS_COLUMNS,
+    block_lines,
+    by_expectation_text,
+    row_columns,
+    row_fields,
+    shown_row,
+    table_width,
+)
 from lakehouse.cli.run_command import followed_run
 from lakehouse.cli.screen import Screen
 from lakehouse.cli.table_states import find_dataset
 from lakehouse.definition.dataset import Dataset, MaterializedView, StreamingTable
 from lakehouse.run.outcome import RunOutcome, StepStatus
-from lakehouse.run.quarantined_rows import QuarantineSummary, published_quarantines, quarantined_rows, summarize
+from lakehouse.run.quarantined_rows import (
+    QuarantinedRow,
+    QuarantineSummary,
+    published_quarantines,
+    quarantined_rows,
+    summarize,
+)
 from lakehouse.run.request import RunRequest
 from lakehouse.run.workspace import Workspace
 
@@ -70,11 +84,22 @@ def _show(workspace: Workspace, dataset: Dataset, limit: int, screen: Screen) ->
         screen.event("quarantined_row", **row_fields(row))
     more = summary.rows > len(rows)
     screen.event("rows_ended", rows=len(rows), more=more)
-    screen.table(row_columns(rows), [shown_row(row) for row in rows])
-    screen.say()
+    _say_rows(rows, screen)
     of = f" of {count(summary.rows)}; --limit shows more" if more else ""
     screen.say(f"{counted(len(rows), 'row')}{of}. {_way_back(dataset)}", "dim")
     return 0
+
+
+def _say_rows(rows: list[QuarantinedRow], screen: Screen) -> None:
+    columns, shown = row_columns(rows), [shown_row(row) for row in rows]
+    if not screen.is_terminal or table_width(columns, shown) <= screen.width:
+        screen.table(columns, shown)
+        screen.say()
+        return
+    for row in shown:
+        for number, line in enumerate(block_lines(columns, row)):
+            screen.say(line, None if number else "bold")
+        screen.say()
 
 
 def _nothing_of(dataset: Dataset) -> str:
@@ -110,7 +135,7 @@ def _say_replayed(workspace: Workspace, dataset: Dataset, before: int, outcome: 
     step = next((step for step in outcome.steps if step.step.dataset == dataset.name), None)
     if step is None or step.record is None or not step.stands:
         screen.event("replayed", dataset=str(dataset.name), admitted=0, dropped=0, left=before)
-        screen.say(f"{dataset.name}: nothing was admitted; {counted(before, 'row')} stay in quarantine.", "red")
+        screen.say(f"{dataset.name}: nothing was admitted, {_stay_text(before)}.", "red")
         return
     after = summarize(workspace, dataset.name, step.record)
     left = after.rows if after is not None else 0
@@ -126,7 +151,10 @@ def _say_replayed(workspace: Workspace, dataset: Dataset, before: int, outcome: 
 def replayed_text(dataset: Dataset, admitted: int, dropped: int, left: int) -> str:
     """The closing sentence of one dataset's replay."""
     dropped_text = f", {count(dropped)} dropped" if dropped else ""
-    stay = f"{count(left)} stay{'s' if left == 1 else ''} in quarantine"
     if isinstance(dataset, MaterializedView):
-        return f"{dataset.name}: {stay}. {_way_back(dataset)}"
-    return f"{dataset.name}: {counted(admitted, 'row')} admitted{dropped_text}, {stay}."
+        return f"{dataset.name}: {_stay_text(left)}." + (f" {_way_back(dataset)}" if left else "")
+    return f"{dataset.name}: {counted(admitted, 'row')} admitted{dropped_text}, {_stay_text(left)}."
+
+
+def _stay_text(rows: int) -> str:
+    return f"{count(rows)} stay{'s' if rows == 1 else ''} in quarantine" if rows else "none stays in quarantine"

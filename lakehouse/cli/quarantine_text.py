@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from lakehouse.cli.figures import count, instant
-from lakehouse.cli.screen import Column
+from lakehouse.cli.screen import Column, as_json_value, written
 from lakehouse.run.quarantined_rows import QuarantinedRow, QuarantineSummary
 
 _SOURCE_FILE = "_source_file"
 # What the load says of a row beside its file is no help here.
 _OF_THE_LOAD = frozenset({_SOURCE_FILE, "_ingested_at", "_epoch"})
+
+_GAP = 3  # blanks between the columns of a table on a terminal
 
 LS_COLUMNS = (
     Column(key="dataset", title="dataset"),
@@ -63,10 +66,24 @@ def shown_row(row: QuarantinedRow) -> dict[str, Any]:
     }
 
 
+def table_width(columns: Sequence[Column], rows: Sequence[dict[str, Any]]) -> int:
+    """How wide a terminal must be for the table to stand in it with no line folded."""
+    cells = [[column.title, *(written(column, row) for row in rows)] for column in columns]
+    return sum(max(map(len, found)) for found in cells) + _GAP * (len(columns) - 1)
+
+
+def block_lines(columns: Sequence[Column], row: dict[str, Any]) -> list[str]:
+    """A row as lines, one a column, for where the table is too wide."""
+    width = max(len(column.title) for column in columns)
+    return [f"{column.title:<{width}}  {written(column, row)}" for column in columns]
+
+
 def _is_number(rows: Sequence[QuarantinedRow], name: str) -> bool:
     values = [row.values[name] for row in rows if row.values[name] is not None]
     return bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
 def _text(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, bool | dict | list):
+        return json.dumps(value, default=as_json_value, ensure_ascii=False)
+    return value

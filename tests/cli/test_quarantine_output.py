@@ -15,6 +15,7 @@ import pytest
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from cli.conftest import NOON, ORDERS, SILVER, Answer, record, run_outcome, step_outcome
+from lakehouse.cli.main import main
 from lakehouse.cli.quarantine_command import replayed_text
 from lakehouse.definition.dataset import MaterializedView
 from lakehouse.plan.records import Publication, PublishedTable, RefreshRecord
@@ -111,6 +112,23 @@ def test_show_gives_the_newest_rows_with_their_reasons(lakehouse: Command, shop:
     assert "in/2.csv" in lines[2]
     assert lines[2].startswith("plausible, known  ")
     assert "quarantine replay bronze.orders" in lines[-1]
+
+
+def test_a_row_too_wide_for_the_terminal_is_a_block(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["quarantine", "show", "bronze.orders", "--project", str(shop), "--limit", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(maxsplit=1) for line in lines[:4]] == [
+        ["fails", "known"],
+        ["id", "3"],
+        ["price", "3.00"],
+        ["on", "2026-01-03"],
+    ]
+    assert len({line.index(line.split()[1]) for line in lines[:4]}) == 1, "values are aligned"
 
 
 def test_rows_of_a_view_say_which_versions_were_read(lakehouse: Command, built: Path) -> None:
