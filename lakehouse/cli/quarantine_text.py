@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from lakehouse.cli.figures import count, instant
@@ -80,7 +81,9 @@ def block_lines(columns: Sequence[Column], row: dict[str, Any]) -> list[str]:
 
 def _is_number(rows: Sequence[QuarantinedRow], name: str) -> bool:
     values = [row.values[name] for row in rows if row.values[name] is not None]
-    return bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return bool(values) and all(
+        isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in values
+    )
 
 
 def _text(value: Any) -> Any:
