@@ -98,10 +98,10 @@ def test_another_expectation_is_another_view(shop: Shop) -> None:
 
 def test_a_column_that_the_view_does_not_have_is_named(shop: Shop) -> None:
     shop.deliver("one", "1,10")
-    shop.declare(TABLES.replace("column: id", "column: it"))
+    shop.declare(TABLES.replace("column: id", "column: idd"))
     with pytest.raises(LakehouseError) as refused:
         shop.run()
     assert isinstance(refused.value, UnknownName)
-    assert (refused.value.name, refused.value.nearest) == ("it", "id")
+    assert (refused.value.name, refused.value.nearest) == ("idd", "id")
     assert refused.value.where is not None
     assert (refused.value.where.file, refused.value.where.line) == ("tables/shop.yml", 8)
