@@ -62,12 +62,11 @@ def expectations(language: str) -> str:
 
 
 def write(root: Path, files: dict[str, str]) -> None:
-    """A project of definition files in folders for each layer."""
-    for folder in ("bronze", "silver", "gold"):
-        (root / folder).mkdir()
-    layers = ", ".join(f"{{glob: {{include: {folder}/**}}}}" for folder in ("bronze", "silver", "gold"))
+    """A project of these definition files, each in a folder for its layer."""
+    layers = ", ".join(f"{{glob: {{include: {Path(name).parent}/**}}}}" for name in files)
     (root / "spark-pipeline.yml").write_text(f"name: returns\nlibraries: [{layers}]\n", encoding="utf-8")
     for name, text in files.items():
+        (root / name).parent.mkdir()
         (root / name).write_text(text, encoding="utf-8")
 
 
