@@ -31,6 +31,7 @@ COMMANDS = {
         "reset",
         "doctor",
         "sql",
+        "quarantine",
     ),
 }
 
