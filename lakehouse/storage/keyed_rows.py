@@ -48,6 +48,8 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: DataF
         rows = rows.filter(condition)
     if rows.num_rows > _MOST_ROWS:
         return frame.load(location)
+    if not rows.num_rows:  # PySpark cannot read columns of no chunks
+        return session.createDataFrame([], schema)
     return session.createDataFrame(rows, schema=schema)
 
 

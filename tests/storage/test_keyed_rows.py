@@ -62,6 +62,14 @@ def test_without_keys_all_rows_of_the_version_come(spark: SparkSession, tmp_path
     assert rows_of_keys(spark, location, 1, None).count() == 2 * len(ROWS)
 
 
+def test_a_version_without_rows_has_its_columns(spark: SparkSession, tmp_path: Path) -> None:
+    path = str(tmp_path / "t")
+    write_deltalake(path, pa.table({"number": [1, 2], "shop": ["a", "b"]}))
+    DeltaTable(path).delete()
+    found = rows_of_keys(spark, path, 1, None)
+    assert (found.columns, found.collect()) == (["number", "shop"], [])
+
+
 def test_files_that_deltalake_wrote_are_read_by_text_keys(spark: SparkSession, tmp_path: Path) -> None:
     location = str(tmp_path / "table")
     write_deltalake(location, pa.table({"shop": ["a", "b", None], "n": [1, 2, 3]}))
