@@ -19,7 +19,7 @@ from tests.tpch.data import copy_tables, prepare_tables
 from tests.tpch.projects import QUERIES, define_files, open_project, read_views
 from tests.tpch.rounds import ROUNDS, SCALE, frozen_modes, play
 
-pytestmark = [pytest.mark.spark, pytest.mark.long]
+pytestmark = pytest.mark.spark
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,6 @@ def play_and_check(spark: SparkSession, generated: Path, folder: Path, count: in
     assert sorted(view.name for view in views) == [f"tpch.{query}" for query in sorted(expected_modes)]
     for played in play(workspace, sources, ROUNDS[:count]):
         assert played.outcome.status is RunStatus.SUCCEEDED
-        frozen = {query: modes[played.number - 1] for query, modes in expected_modes.items()}
         wrong = []
         define_files(plain, sources)
         for view in views:
@@ -49,6 +48,9 @@ def play_and_check(spark: SparkSession, generated: Path, folder: Path, count: in
             if found := difference(stored, rows):
                 wrong.append(f"{view.name}, refreshed by {played.modes[view.name.removeprefix('tpch.')]}: {found}")
         assert not wrong, f"after round {played.number} ({played.what})\n" + "\n".join(wrong)
+        if not played.number:
+            continue
+        frozen = {query: modes[played.number - 1] for query, modes in expected_modes.items()}
         assert played.modes == frozen, f"round {played.number}; meant? then: python -m tests.tpch.rounds"
 
 

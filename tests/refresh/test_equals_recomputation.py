@@ -61,7 +61,6 @@ def live(spark: SparkSession, tmp_path: Path, statistics: Counter[str]) -> Live:
 
 
 @pytest.mark.spark
-@pytest.mark.long
 @pytest.mark.parametrize("first", range(0, SHORT, BATCH))
 def test_every_table_equals_recomputation_after_every_run(live: Live, first: int) -> None:
     live([generate_case(seed) for seed in range(first, first + BATCH)])

@@ -14,7 +14,7 @@ from tests.run.judged_project import JudgedProject, Row
 pytestmark = pytest.mark.spark
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 8))])
 def test_tables_quarantines_and_counts_equal_recomputation(spark: SparkSession, tmp_path: Path, seed: int) -> None:
     print(f"seed {seed}")
     project = JudgedProject(tmp_path, seed)
@@ -29,7 +29,7 @@ def test_tables_quarantines_and_counts_equal_recomputation(spark: SparkSession, 
 
     modes = set()
     done = []
-    for _ in range(4):
+    for _ in range(3):
         outcome = project.run()
         modes.update(step.step.mode.value for step in outcome.steps)
         differing = project.differences(query)

@@ -38,10 +38,10 @@ ROUNDS = (
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A round and the run that followed it."""
+    """A round and the run that followed it; number 0 is the first run, before any change."""
 
     number: int
-    what: Round
+    what: Round | None
     outcome: RunOutcome
 
     @property
@@ -52,7 +52,7 @@ class Played:
 
 def play(workspace: Workspace, sources: Path, rounds: tuple[Round, ...] = ROUNDS) -> Iterator[Played]:
     """Builds every view, then changes the sources and runs, round by round (from 1)."""
-    _run(workspace)
+    yield Played(0, None, _run(workspace))
     for number, what in enumerate(rounds, start=1):
         apply_round(sources, what)
         yield Played(number, what, _run(workspace))
@@ -86,7 +86,13 @@ def main() -> None:
         sources = copy_tables(prepare_tables(SCALE, place / "cache"), place / "sources")
         open_session({}, app_name="tpch-rounds", master="local[2]")
         try:
-            freeze_modes(list(play(open_project(QUERIES, sources, place / "tables", SCALE), sources)))
+            freeze_modes(
+                [
+                    found
+                    for found in play(open_project(QUERIES, sources, place / "tables", SCALE), sources)
+                    if found.number
+                ]
+            )
         finally:
             stop_session()
     print(MODES.read_text(encoding="utf-8"), end="")
