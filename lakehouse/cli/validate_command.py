@@ -12,6 +12,7 @@ from lakehouse.cli.screen import Screen
 from lakehouse.definition.loading import load_project
 from lakehouse.definition.spec_file import read_spec
 from lakehouse.graph.validation import validate_project
+from lakehouse.quality.references import referenced_tables
 from lakehouse.serving.figures import counted
 from lakehouse.serving.kinds import kind_of
 
@@ -34,6 +35,7 @@ def execute(arguments: argparse.Namespace, screen: Screen) -> int:
 
         project = load_project(folder, target=arguments.target, variables=values, open_session=open_session)
         validate_project(project)
+        referenced_tables(project)
     for notice in project.notices:
         screen.event("notice", text=notice, about="")
         screen.say(f"note: {notice}")

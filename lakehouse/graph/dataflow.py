@@ -60,6 +60,23 @@ def build_graph(
     return DataflowGraph(edges, tuple(order))
 
 
+def judged_after(
+    graph: DataflowGraph, references: Mapping[TableName, Iterable[TableName]]
+) -> Mapping[TableName, tuple[TableName, ...]]:
+    """Which tables each dataset waits for because its expectations look into them, beside those it reads.
+
+    A reference that would close a circle is not waited for: that table is looked at as it is.
+    """
+    edges: dict[TableName, tuple[TableName, ...]] = dict(graph.inputs)
+    waits: dict[TableName, tuple[TableName, ...]] = {}
+    for name in graph.order:
+        for table in dict.fromkeys(references.get(name, ())):
+            if table != name and table in edges and name not in _reach(edges, table, None):
+                edges[name] = (*edges[name], table)
+                waits[name] = (*waits.get(name, ()), table)
+    return waits
+
+
 def _reach(
     edges: Mapping[TableName, tuple[TableName, ...]], start: TableName, depth: int | None
 ) -> frozenset[TableName]:

@@ -85,7 +85,7 @@ class Reason:
 class RefreshStep:
     """What happens to one stored dataset. `inputs` are the stored and external tables it reads (through temporary
     views); `undecided` those of them whose outcome in this run decides whether the step runs at all; `quiet` tells of
-    tables that others write the newest version at which rows changed."""
+    tables that others write the newest version at which rows changed; `after` are those its expectations look into."""
 
     dataset: TableName
     mode: RefreshMode
@@ -99,6 +99,7 @@ class RefreshStep:
     bad_files_allowed: int = 0
     policy: RefreshPolicy = RefreshPolicy.AUTO
     quiet: Mapping[TableName, int] = field(default_factory=dict)
+    after: tuple[TableName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,7 +185,11 @@ def _ready(
     waiting: Mapping[TableName, RefreshStep], plan: RefreshPlan, done: Mapping[TableName, StepOutcome]
 ) -> list[RefreshStep]:
     planned = {step.dataset for step in plan.steps}
-    return [step for step in waiting.values() if all(name in done for name in step.inputs if name in planned)]
+    return [
+        step
+        for step in waiting.values()
+        if all(name in done for name in (*step.inputs, *step.after) if name in planned)
+    ]
 
 
 def _settle_early(

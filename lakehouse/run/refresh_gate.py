@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from pyspark.sql import DataFrame
 
@@ -16,28 +17,33 @@ from lakehouse.plan.sieve import Sieve
 from lakehouse.quality.gate import examples, judge_rows, make_sieve, refusal
 from lakehouse.quality.judgement import Judgement
 from lakehouse.quality.judging import JudgingContext, judge_frame
-from lakehouse.quality.rule import CompiledRules, compile_rules
+from lakehouse.quality.rule import CompiledRules, TableRule, compile_rules
+from lakehouse.quality.table_rules import TableRuleKind
 from lakehouse.refresh.quarantine import Quarantine, Stamp
 from lakehouse.run.view_state import quarantine_version
 from lakehouse.storage.staged_write import TableWrite, WriteMode
+from lakehouse.storage.system_tables import SystemTable
 from lakehouse.storage.table_log import read_table_facts
 
 
 class RefreshGate:
     """The expectations of one dataset at one refresh. `judge` is shown the rows that the table will have; None where
-    no rule is about the table as a whole."""
+    no rule is about the table as a whole. `last_observed` tells what a rule saw of the last version that stands."""
 
     def __init__(
         self,
         dataset: MaterializedView | StreamingTable,
         columns: Mapping[str, str],
         table: Callable[[TableName], DataFrame],
+        last_observed: Callable[[TableRule], Mapping[str, Any] | None],
         now: datetime,
     ) -> None:
         self._dataset = dataset
         self.rules = compile_rules(dataset.expectations, columns)
         self.sieve: Sieve = make_sieve(self.rules)
-        self._context = JudgingContext(now=now, table=table)
+        compared = [rule for rule in self.rules.tables if rule.kind is TableRuleKind.HISTORY]
+        before = merged_metrics(found for rule in compared if (found := last_observed(rule)) is not None)
+        self._context = JudgingContext(now=now, table=table, previous=before)
         self._of_table: tuple[Judgement, ...] = ()
         self.judge = self._judge_table if self.rules.tables else None
 
@@ -57,6 +63,30 @@ class RefreshGate:
         self._of_table = tuple(
             Judgement(rule, verdict) for rule, verdict in zip(self.rules.tables, verdicts, strict=True)
         )
+
+
+def merged_metrics(observed: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """What several rules saw of one version, together: `row_count`, and by column `null_share` and `mean`."""
+    found: dict[str, Any] = {}
+    for metrics in observed:
+        for name, value in metrics.items():
+            found[name] = {**found.get(name, {}), **value} if isinstance(value, Mapping) else value
+    return found or None
+
+
+def last_observed(expectations: SystemTable, project: str, dataset: TableName, rule: TableRule) -> Any:
+    """What the last judgement of a rule inside a refresh that stands saw, as JSON; None if there was none."""
+    rows = expectations.rows(
+        columns=["version", "observed", "judged_at"],
+        filters=[
+            ("project", "=", project),
+            ("dataset", "=", str(dataset)),
+            ("fingerprint", "=", rule.fingerprint),
+            ("origin", "=", "refresh"),
+        ],
+    )
+    standing = [row for row in rows if row["version"] is not None and row["observed"] is not None]
+    return json.loads(max(standing, key=lambda row: row["judged_at"])["observed"]) if standing else None
 
 
 def open_quarantine(

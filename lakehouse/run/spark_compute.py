@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from zlib import crc32
 
 from pyspark.sql import DataFrame, SparkSession
@@ -26,7 +27,7 @@ from lakehouse.run.evaluation import evaluate_query, failures_named
 from lakehouse.run.load_refresh import LoadRefresh
 from lakehouse.run.location import locate, locate_quarantine, locate_state
 from lakehouse.run.outcome import BadFile, StepOutcome, Verification
-from lakehouse.run.refresh_gate import RefreshGate, open_quarantine, stamp_of
+from lakehouse.run.refresh_gate import RefreshGate, last_observed, open_quarantine, stamp_of
 from lakehouse.run.replay import Replay
 from lakehouse.run.spark_staged import SparkStaged
 from lakehouse.run.temporary_views import temporary_view_rows
@@ -34,6 +35,7 @@ from lakehouse.run.view_refresh import ViewRefresh
 from lakehouse.storage.change_feed import FeedCache
 from lakehouse.storage.session_catalog import SessionCatalog
 from lakehouse.storage.staged_write import TableWrite, WriteMode
+from lakehouse.storage.system_tables import SystemTable
 from lakehouse.storage.table_changes import commit_identity
 from lakehouse.storage.table_log import read_table_facts
 
@@ -169,7 +171,9 @@ class SparkCompute:
             location = locate(self._project, name)
             return catalog.table(location, read_table_facts(location).version)
 
-        return RefreshGate(dataset, columns, table, self._now())
+        judged = SystemTable(f"{self._project.spec.warehouse}/system", "expectations")
+        observed = partial(last_observed, judged, self._project.spec.name, dataset.name)
+        return RefreshGate(dataset, columns, table, observed, self._now())
 
     def _quarantine(self, gate: RefreshGate, step: RefreshStep, record: RefreshRecord) -> tuple[Quarantine, int]:
         spec = self._project.spec

@@ -13,7 +13,7 @@ from lakehouse.definition.dataset import MaterializedView, PythonQuery, Streamin
 from lakehouse.definition.fingerprint import layout_fingerprint, query_fingerprint
 from lakehouse.definition.project import Project
 from lakehouse.errors import OwnershipError
-from lakehouse.graph.dataflow import DataflowGraph, build_graph
+from lakehouse.graph.dataflow import DataflowGraph, build_graph, judged_after
 from lakehouse.graph.selection import resolve_names
 from lakehouse.graph.validation import validate_project
 from lakehouse.names import TableName
@@ -21,6 +21,7 @@ from lakehouse.plan.load_plan import FileStatus, LedgerEntry, LoadPlan, plan_loa
 from lakehouse.plan.records import PublishedTable, TableFacts
 from lakehouse.plan.refresh_plan import Identity, PlanFacts, RefreshPlan, current_record, plan_refresh
 from lakehouse.plan.settings import settings_fingerprint
+from lakehouse.quality.references import referenced_tables
 from lakehouse.run.request import Chosen, RunRequest, choose
 from lakehouse.run.resets import pending_resets
 from lakehouse.run.workspace import Workspace
@@ -56,6 +57,7 @@ def survey(
     if explained is None:
         explained = frozenset(dataset.name for dataset in project.stored if isinstance(dataset, MaterializedView))
     texts = validate_project(project)
+    references = referenced_tables(project)
     resolve_names(
         project, (*request.refresh, *request.full_refresh, *request.replay)
     )  # a wrong name is said before Spark starts
@@ -96,6 +98,8 @@ def survey(
         quiet=_quiet_versions(workspace, tables, published),
     )
     plan = plan_refresh({dataset.name: dataset for dataset in project.stored}, graph, chosen.selected, facts)
+    waits = judged_after(graph, references)
+    plan = replace(plan, steps=tuple(replace(step, after=waits.get(step.dataset, ())) for step in plan.steps))
     return Survey(plan=plan, graph=graph, chosen=chosen, facts=facts, analyses=analyses)
 
 
