@@ -27,7 +27,7 @@ def suite_document(name: str, expectations: Sequence[Expectation]) -> dict[str, 
         if expectation.type in own_expectation_types():
             own.append({"position": position, "expectation": declaration(expectation)})
         else:
-            known.append(_entry(expectation))
+            known.append(suite_entry(expectation))
     meta = {_META: {"expectations": own}} if own else {}
     return {"name": name, "expectations": known, "meta": meta}
 
@@ -71,7 +71,8 @@ def engine_arguments(expectation: Expectation) -> dict[str, Any]:
     return arguments
 
 
-def _entry(expectation: Expectation) -> dict[str, Any]:
+def suite_entry(expectation: Expectation) -> dict[str, Any]:
+    """An expectation as one of a suite, with what Great Expectations has no place for under `meta`."""
     ours = {"name": expectation.name, "on_violation": expectation.on_violation.value}
     if expectation.type is None:
         ours["condition"] = expectation.condition or ""
