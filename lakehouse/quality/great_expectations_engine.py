@@ -44,7 +44,6 @@ Rule = RowRule | TableRule | EngineRule
 
 # Counts without samples: fetching them takes a job an expectation. The query for them would read observed metrics.
 _COUNTS = {"result_format": "BASIC", "partial_unexpected_count": 0, "return_unexpected_index_query": False}
-_ROWS = "rows of the table"
 _NAME = "lakehouse"
 _VIEW = "tmp_view"  # where Great Expectations puts the batch for a query
 
@@ -55,12 +54,13 @@ def judge_by_engine(frame: DataFrame, rules: Sequence[Rule]) -> tuple[Verdict, .
     `frame` is read several times, so it should be a saved table. What raises there is an ERROR. None of the rules may
     be of our own types. What Great Expectations calls the observed value is `observed`.
     """
-    entries = [{**_entry(rule), "meta": {_NAME: {"name": rule.name}}} for rule in rules]
-    entries.append({"type": "expect_table_row_count_to_be_between", "kwargs": {}, "meta": {_NAME: {"name": _ROWS}}})
+    # Results come in another order. The size is what a condition's violations are a part of.
+    entries = [*map(_entry, rules), {"type": "expect_table_row_count_to_be_between", "kwargs": {}}]
+    numbered = [{**entry, "meta": {_NAME: number}} for number, entry in enumerate(entries)]
     with _quiet():
-        found = {result.expectation_config.meta[_NAME]["name"]: result for result in _validate(frame, entries)}
-    rows = (found[_ROWS].result or {}).get("observed_value")
-    return tuple(_verdict(rule, found[rule.name], rows) for rule in rules)
+        found = {result.expectation_config.meta[_NAME]: result for result in _validate(frame, numbered)}
+    rows = (found[len(rules)].result or {}).get("observed_value")
+    return tuple(_verdict(rule, found[number], rows) for number, rule in enumerate(rules))
 
 
 def _validate(frame: DataFrame, entries: list[dict[str, Any]]) -> Sequence[Any]:

@@ -1,4 +1,4 @@
-"""Expectations as a suite of Great Expectations in its own JSON, and back.
+"""Expectations as a suite of Great Expectations in its own JSON; `definition.suite_file` reads it back.
 
 Great Expectations has no place for a SQL condition over a row, for what a violation does, or for our own types. A
 condition becomes a query for violating rows; the rest is kept under `meta`, so that reading a suite that was written
@@ -7,14 +7,15 @@ here gives the same expectations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lakehouse.definition.expectation import Expectation
 from lakehouse.definition.expectation_types import own_expectation_types
-from lakehouse.errors import InvalidValue
+from lakehouse.definition.suite_file import META, read_suite
 
-_META = "lakehouse"
+__all__ = ["declaration", "engine_arguments", "read_suite", "suite_document", "suite_entry"]
+
 _QUERY_TYPE = "unexpected_rows_expectation"
 _SETS = ("value_set",)
 
@@ -28,20 +29,8 @@ def suite_document(name: str, expectations: Sequence[Expectation]) -> dict[str, 
             own.append({"position": position, "expectation": declaration(expectation)})
         else:
             known.append(suite_entry(expectation))
-    meta = {_META: {"expectations": own}} if own else {}
+    meta = {META: {"expectations": own}} if own else {}
     return {"name": name, "expectations": known, "meta": meta}
-
-
-def read_suite(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The expectations of a suite as YAML would declare them. Raises InvalidValue for what is no suite."""
-    entries = document.get("expectations")
-    if not isinstance(entries, list):
-        raise InvalidValue("a suite of Great Expectations has a list of 'expectations'.")
-    found = [_declared(entry) for entry in entries]
-    own = (document.get("meta") or {}).get(_META, {}).get("expectations", ())
-    for each in sorted(own, key=lambda item: item["position"]):
-        found.insert(each["position"], each["expectation"])
-    return found
 
 
 def declaration(expectation: Expectation) -> dict[str, Any]:
@@ -86,30 +75,8 @@ def suite_entry(expectation: Expectation) -> dict[str, Any]:
         "type": kind,
         "kwargs": arguments,
         "severity": expectation.severity.value,
-        "meta": {**(expectation.arguments.get("meta") or {}), _META: ours},
+        "meta": {**(expectation.arguments.get("meta") or {}), META: ours},
     }
     if expectation.arguments.get("description"):
         entry["description"] = expectation.arguments["description"]
     return entry
-
-
-def _declared(entry: Any) -> dict[str, Any]:
-    kind = entry.get("type") or entry.get("expectation_type") if isinstance(entry, dict) else None
-    if not isinstance(kind, str):
-        raise InvalidValue("an expectation of a suite has a 'type' and 'kwargs'.")
-    meta = dict(entry.get("meta") or {})
-    ours = meta.pop(_META, None) or {}
-    if "condition" in ours:
-        declared: dict[str, Any] = {"expect": ours["condition"]}
-    else:
-        arguments = dict(entry.get("kwargs") or {})
-        arguments.pop("batch_id", None)
-        if meta:
-            arguments["meta"] = meta
-        if entry.get("description"):
-            arguments["description"] = entry["description"]
-        declared = {kind: arguments}
-    declared.update({key: ours[key] for key in ("name", "on_violation") if key in ours})
-    if entry.get("severity"):
-        declared["severity"] = entry["severity"]
-    return declared
