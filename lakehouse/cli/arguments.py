@@ -227,6 +227,16 @@ def _looking(parser: ArgumentParser, commands: Any) -> None:
     )
     lineage.add_argument("name", metavar="TABLE[.COLUMN]", help="name of a dataset, or of a column of it")
     _add_project(lineage)
+    report = parser.add_command(
+        commands,
+        "report",
+        "write one HTML file about the project: graph, runs, expectations, drift, profiles; starts no Spark",
+        "lakehouse report --output public/index.html",
+    )
+    report.add_argument(
+        "--output", metavar="FILE", default="report.html", help="the file to write (default: report.html)"
+    )
+    _add_project(report, positional=True)
     sql = parser.add_command(
         commands,
         "sql",

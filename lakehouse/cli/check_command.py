@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lakehouse.cli.check_text import check_fields, closing_text, verdict_columns, verdict_fields
-from lakehouse.cli.figures import counted
 from lakehouse.cli.project_arguments import listed, opened_workspace
 from lakehouse.cli.screen import Screen
 from lakehouse.definition.dataset import StoredDataset
 from lakehouse.errors import UsageError
+from lakehouse.figures import counted
 from lakehouse.quality.judgement import Judgement
 from lakehouse.quality.suite import suite_document
 from lakehouse.run.check_outcome import CheckEvent, CheckOutcome, CheckStarted, TableChecked, TableStarted

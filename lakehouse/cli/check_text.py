@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lakehouse.cli.figures import count, counted, duration
 from lakehouse.cli.screen import Column
+from lakehouse.figures import count, counted, duration
 from lakehouse.names import TableName
 from lakehouse.quality.verdict import Status
 from lakehouse.run.check_outcome import Checked, CheckOutcome

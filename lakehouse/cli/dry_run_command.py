@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from lakehouse.cli.figures import counted
 from lakehouse.cli.project_arguments import opened_workspace
 from lakehouse.cli.run_command import run_request
 from lakehouse.cli.run_events import plan_fields
@@ -13,6 +12,7 @@ from lakehouse.cli.screen import Screen
 from lakehouse.plan.refresh_plan import RefreshMode
 from lakehouse.run.explaining import explain_steps
 from lakehouse.run.pipeline import dry_run
+from lakehouse.serving.figures import counted
 from lakehouse.serving.plan_explanation import explanation_fields, explanation_lines, ways_text
 
 

@@ -6,13 +6,13 @@ import argparse
 
 from lakehouse.cli.project_arguments import opened_workspace
 from lakehouse.cli.screen import Screen
-from lakehouse.cli.table_states import find_dataset
 from lakehouse.definition.dataset import Dataset, ExternalTable, TemporaryView
 from lakehouse.errors import UsageError
 from lakehouse.run.pipeline import explain
 from lakehouse.run.request import RunRequest
 from lakehouse.serving.explanation import explained_table, published_fields
 from lakehouse.serving.plan_explanation import explanation_fields, explanation_lines
+from lakehouse.serving.table_states import find_dataset
 
 
 def execute(arguments: argparse.Namespace, screen: Screen) -> int:

@@ -9,12 +9,12 @@ from typing import Generic, TypeVar
 
 from lakehouse.cli.project_arguments import opened_workspace
 from lakehouse.cli.screen import Screen
-from lakehouse.cli.table_states import find_dataset, is_recorded, known_graph
 from lakehouse.definition.dataset import Dataset, PythonQuery, StreamingTable
 from lakehouse.definition.project import Project
 from lakehouse.errors import DefinitionError, UnknownName, UsageError
 from lakehouse.names import TableName
 from lakehouse.run.workspace import Workspace
+from lakehouse.serving.table_states import find_dataset, is_recorded, known_graph
 from lakehouse.serving.traces import ALL_ROWS, ColumnEdge, column_edges, find_column, trace
 from lakehouse.storage.table_contents import read_contents
 

@@ -6,11 +6,11 @@ import argparse
 from datetime import datetime, timezone
 from typing import Any
 
-from lakehouse.cli.figures import age, count, counted
-from lakehouse.cli.kinds import kind_of
 from lakehouse.cli.project_arguments import opened_workspace
 from lakehouse.cli.screen import Column, Screen
-from lakehouse.cli.table_states import TableState, table_states
+from lakehouse.serving.figures import age, count, counted
+from lakehouse.serving.kinds import kind_of
+from lakehouse.serving.table_states import TableState, table_states
 
 
 def execute(arguments: argparse.Namespace, screen: Screen) -> int:

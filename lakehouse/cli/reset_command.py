@@ -6,11 +6,11 @@ import argparse
 import sys
 from datetime import datetime, timezone
 
-from lakehouse.cli.figures import counted
 from lakehouse.cli.project_arguments import opened_workspace
 from lakehouse.cli.screen import Screen
 from lakehouse.errors import UsageError
 from lakehouse.run.resets import request_reset, resettable
+from lakehouse.serving.figures import counted
 
 
 def execute(arguments: argparse.Namespace, screen: Screen) -> int:

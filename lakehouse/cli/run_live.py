@@ -13,7 +13,6 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from lakehouse.cli.figures import counted, duration
 from lakehouse.cli.run_plain import worth_saying
 from lakehouse.cli.run_text import (
     CHANGE_COLUMNS,
@@ -43,6 +42,7 @@ from lakehouse.run.outcome import (
     StepOutcome,
     StepStatus,
 )
+from lakehouse.serving.figures import counted, duration
 
 # What matters most stays when the terminal is too short for all.
 _URGENCY = {"refreshing": 0, "failed": 1, "blocked": 3, "waiting": 4}

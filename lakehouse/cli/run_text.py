@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lakehouse.cli.figures import count, counted, duration, few
 from lakehouse.cli.run_events import status_counts
 from lakehouse.cli.screen import Column
 from lakehouse.errors import QueryError, SourceLocation
 from lakehouse.plan.refresh_plan import RefreshMode, RefreshPlan
 from lakehouse.run.outcome import Notice, RunOutcome, RunStatus, StepOutcome, StepStatus, Verification
+from lakehouse.serving.figures import count, counted, duration, few
 
 CHANGE_COLUMNS = (
     Column(key="dataset", title="dataset"),

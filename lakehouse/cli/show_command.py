@@ -6,12 +6,10 @@ import argparse
 import json
 from typing import Any
 
-from lakehouse.cli.figures import count, counted, few, size
-from lakehouse.cli.history_command import REFRESH_COLUMNS, refresh_rows
+from lakehouse.cli.history_command import REFRESH_COLUMNS
 from lakehouse.cli.ls_command import state_fields
 from lakehouse.cli.project_arguments import opened_workspace
 from lakehouse.cli.screen import Column, Screen
-from lakehouse.cli.table_states import TableState, find_dataset, known_graph, table_states
 from lakehouse.definition.dataset import (
     Dataset,
     ExternalTable,
@@ -22,6 +20,9 @@ from lakehouse.definition.dataset import (
 )
 from lakehouse.definition.expectation import Expectation
 from lakehouse.run.workspace import Workspace
+from lakehouse.serving.figures import count, counted, few, size
+from lakehouse.serving.run_history import refresh_rows
+from lakehouse.serving.table_states import TableState, find_dataset, known_graph, table_states
 
 _REFRESHES = 5
 _COLUMNS = (

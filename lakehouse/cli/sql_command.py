@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from lakehouse.cli.figures import counted
 from lakehouse.cli.project_arguments import project_folder, variables
 from lakehouse.cli.screen import Column, Screen
+from lakehouse.serving.figures import counted
 
 
 def execute(arguments: argparse.Namespace, screen: Screen) -> int:

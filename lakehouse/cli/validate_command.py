@@ -7,13 +7,13 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from lakehouse.cli.figures import counted
-from lakehouse.cli.kinds import kind_of
 from lakehouse.cli.project_arguments import project_folder, variables
 from lakehouse.cli.screen import Screen
 from lakehouse.definition.loading import load_project
 from lakehouse.definition.spec_file import read_spec
 from lakehouse.graph.validation import validate_project
+from lakehouse.serving.figures import counted
+from lakehouse.serving.kinds import kind_of
 
 if TYPE_CHECKING:  # importing it takes a third of a second
     from pyspark.sql import SparkSession

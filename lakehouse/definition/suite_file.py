@@ -15,6 +15,7 @@ from typing import Any
 from lakehouse.definition.document import Document
 from lakehouse.definition.expectation import Expectation
 from lakehouse.definition.expectation_reading import read_expectation
+from lakehouse.definition.sql_literals import identifier, literal, literals
 from lakehouse.definition.yaml_text import read_yaml
 from lakehouse.errors import DefinitionError, DefinitionErrors, DuplicateName, InvalidValue, SourceLocation
 
@@ -115,6 +116,8 @@ def _declared(entry: Any) -> dict[str, Any]:
     else:
         arguments = dict(entry.get("kwargs") or {})
         arguments.pop("batch_id", None)
+        if isinstance(arguments.get("row_condition"), dict):
+            arguments.update(row_condition=_condition(arguments["row_condition"]), condition_parser="spark")
         if meta:
             arguments["meta"] = meta
         if entry.get("description"):
@@ -124,3 +127,23 @@ def _declared(entry: Any) -> dict[str, Any]:
     if entry.get("severity"):
         declared["severity"] = entry["severity"]
     return declared
+
+
+def _condition(value: Mapping[str, Any]) -> str:
+    """One of Great Expectations' condition objects as SQL."""
+    match value.get("type"):
+        case "pass_through":
+            return str(value["pass_through_filter"])
+        case "and" | "or":
+            joint = f" {value['type'].upper()} "
+            return joint.join(f"({_condition(each)})" for each in value["conditions"])
+        case "nullity":
+            return f"{identifier(value['column']['name'])} IS {'' if value['is_null'] else 'NOT '}NULL"
+        case "comparison":
+            column, operator, parameter = identifier(value["column"]["name"]), value["operator"], value["parameter"]
+            if operator not in ("IN", "NOT_IN"):
+                return f"{column} {operator} {literal(parameter)}"
+            if not parameter:
+                return "false" if operator == "IN" else "true"
+            return f"{column} {operator.replace('_', ' ')} ({literals(parameter)})"
+    raise InvalidValue(f"a 'row_condition' of the type '{value.get('type')}' is not known.")

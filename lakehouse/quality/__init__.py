@@ -1,1 +1,1 @@
-"""Judging rows and tables: expectations compiled to SQL, counted in one pass, and what the counts mean."""
+"""Judging rows and tables: expectations compiled to SQL, counted in one pass; verdicts, profiles, drift."""

@@ -16,7 +16,7 @@ from lakehouse.errors import LakehouseError
 from lakehouse.names import TableName
 from lakehouse.quality.columns import Columns
 from lakehouse.quality.condition import certain
-from lakehouse.quality.counting import counters, read_counts
+from lakehouse.quality.counting import ALL_ROWS, counters, read_counts
 from lakehouse.quality.rule import CompiledRules, RowRule, TableRule, TableRuleKind
 from lakehouse.quality.table_judgement import metrics
 from lakehouse.quality.verdict import Status, Verdict, judge_row_rule, judge_table_rule, without_judgement
@@ -71,19 +71,37 @@ def _one_pass(frame: DataFrame, rules: CompiledRules) -> tuple[dict[str, Any], d
 def _aggregate(frame: DataFrame, aggregates: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """All at once; if that fails, in halves, so that only what fails by itself has no value."""
     try:
-        row = frame.agg(*(F.expr(text).alias(name) for name, text in aggregates.items())).first()
-        return ({} if row is None else row.asDict()), {}
+        return _values_of(frame, aggregates), {}
     except PySparkException as error:
         if len(aggregates) == 1:
-            return {}, {next(iter(aggregates)): _sentence(error)}
-    names = list(aggregates)
+            return {}, dict.fromkeys(aggregates, _sentence(error))
+    try:
+        _values_of(frame, {ALL_ROWS: "count(1)"})
+    except PySparkException as error:  # the rows themselves cannot be computed
+        return {}, dict.fromkeys(aggregates, _sentence(error))
+    return _in_halves(frame, list(aggregates.items()))
+
+
+def _in_halves(frame: DataFrame, aggregates: Sequence[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, str]]:
     values: dict[str, Any] = {}
     broken: dict[str, str] = {}
-    for half in (names[: len(names) // 2], names[len(names) // 2 :]):
-        some, others = _aggregate(frame, {name: aggregates[name] for name in half})
-        values.update(some)
-        broken.update(others)
+    for half in (aggregates[: len(aggregates) // 2], aggregates[len(aggregates) // 2 :]):
+        try:
+            values.update(_values_of(frame, dict(half)))
+        except PySparkException as error:
+            if len(half) == 1:
+                broken[half[0][0]] = _sentence(error)
+                continue
+            some, others = _in_halves(frame, half)
+            values.update(some)
+            broken.update(others)
     return values, broken
+
+
+def _values_of(frame: DataFrame, aggregates: Mapping[str, str]) -> dict[str, Any]:
+    row = frame.agg(*(F.expr(text).alias(name) for name, text in aggregates.items())).first()
+    assert row is not None, "an aggregate without keys returns one row"
+    return row.asDict()
 
 
 def _row_verdicts(rules: Sequence[RowRule], values: Mapping[str, int], broken: Mapping[str, str]) -> Iterator[Verdict]:

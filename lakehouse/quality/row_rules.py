@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations
 from typing import Any
 
@@ -97,13 +98,14 @@ def value_set(arguments: Arguments, columns: Columns, *, key: str = "value_set")
 
 
 def _between(column: str, arguments: Arguments, columns: Columns) -> str:
-    low, high = arguments.get("min_value"), arguments.get("max_value")
-    for bound in (low, high):
+    bounds = {}
+    for key in ("min_value", "max_value"):
+        bound = arguments.get(key)
         columns.comparable(arguments["column"], bound)
-        if isinstance(bound, str):
-            # Text bounds fit text and dates; beside numbers and booleans they would be cast on every row.
-            columns.require(arguments["column"], ("text", "temporal", "numeric"), what="a bound that is text")
-    return _bounds(column, arguments, columns)
+        # Great Expectations reads a number written as text as a float; Spark would cast it to the column's type.
+        is_number = isinstance(bound, str) and columns.family(arguments["column"]) == "numeric"
+        bounds[key] = float(bound) if is_number and bound is not None else bound
+    return _bounds(column, {**arguments, **bounds}, columns)
 
 
 def _lengths_between(column: str, arguments: Arguments, columns: Columns) -> str:
@@ -227,7 +229,9 @@ def _sum_equals(names: tuple[str, ...], arguments: Arguments, columns: Columns) 
         term = f"coalesce({columns.sql(name)}, 0)"
         # Whole numbers are widened, so that their sum cannot overflow.
         terms.append(f"CAST({term} AS DECIMAL(38, 0))" if columns.type_of(name) in INTEGRAL else term)
-    return f"NOT ({' + '.join(terms)} = {literal(arguments['sum_total'])})"
+    # A decimal sum that overflows would fail the write; it equals no total.
+    total = reduce(lambda sum_so_far, term: f"try_add({sum_so_far}, {term})", terms)
+    return f"NOT coalesce({total} = {literal(arguments['sum_total'])}, false)"
 
 
 def _all_equal(names: tuple[str, ...], arguments: Arguments, columns: Columns) -> str:

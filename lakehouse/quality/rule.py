@@ -126,6 +126,8 @@ def rule_fingerprint(expectation: Expectation) -> str:
 
 
 def _compile(expectation: Expectation, columns: Columns) -> RowRule | TableRule | EngineRule:
+    # First, since it knows where a text is wrong.
+    condition = None if expectation.condition is None else sql_condition(expectation.condition, columns.where)
     named: dict[str, Any] = {
         "name": expectation.name,
         "fingerprint": rule_fingerprint(expectation),
@@ -134,10 +136,10 @@ def _compile(expectation: Expectation, columns: Columns) -> RowRule | TableRule 
         "mostly": _mostly(expectation),
         "expectation": expectation,
     }
-    if expectation.type is None:
+    if condition is not None:
         # What cannot be told to hold is a violation, so NULL is one.
-        condition = certain(sql_condition(expectation.condition or "", expectation.location))
-        return RowRule(**named, unexpected=f"NOT {condition}")
+        return RowRule(**named, unexpected=f"NOT {certain(condition)}")
+    assert expectation.type is not None, "an expectation has a condition or a type"
     try:
         element = row_condition(expectation.arguments, columns)
         rows = row_predicates(expectation.type, expectation.arguments, columns)

@@ -21,7 +21,7 @@ _SETS = ("value_set",)
 
 
 def suite_document(name: str, expectations: Sequence[Expectation]) -> dict[str, Any]:
-    """A suite as Great Expectations reads it. Our own types, which it does not know, are in the suite's `meta` only."""
+    """A suite as Great Expectations reads it; our own types, which it does not know, are in its `meta` alone."""
     known: list[dict[str, Any]] = []
     own: list[dict[str, Any]] = []
     for position, expectation in enumerate(expectations):

@@ -37,6 +37,7 @@ class DeltaWarehouse:
         self.publications = SystemTable(system, "publications")
         self.lineage = SystemTable(system, "lineage")
         self.expectations = SystemTable(system, "expectations")
+        self.profiles = SystemTable(system, "profiles")
         self.ledger = FileLedger(f"{system}/files")
         self._application = f"lakehouse/{spec.name}/publications"
 

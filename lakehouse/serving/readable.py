@@ -11,7 +11,7 @@ from lakehouse.plan.records import Publication
 from lakehouse.run.location import locate, locate_quarantine
 from lakehouse.storage.table_log import newest_version
 
-_SYSTEM_TABLES = ("runs", "refreshes", "files", "publications", "lineage", "expectations")
+_SYSTEM_TABLES = ("runs", "refreshes", "files", "publications", "lineage", "expectations", "profiles")
 
 
 class TableVersion(NamedTuple):

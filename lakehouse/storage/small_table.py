@@ -21,13 +21,14 @@ _OPERATORS = frozenset({"=", "!=", "<", "<=", ">", ">=", "in", "not in"})
 
 
 class Kind(Enum):
-    """The type of a column: string, bigint, double, boolean, timestamp (in UTC, to the microsecond)."""
+    """The type of a column: string, bigint, double, boolean, timestamp (in UTC, to the microsecond), binary."""
 
     TEXT = "text"
     WHOLE = "whole"
     REAL = "real"
     TRUTH = "truth"
     INSTANT = "instant"
+    BYTES = "bytes"
 
 
 _TYPES: Mapping[Kind, DataType] = {
@@ -36,6 +37,7 @@ _TYPES: Mapping[Kind, DataType] = {
     Kind.REAL: DataType.float64(),
     Kind.TRUTH: DataType.bool(),
     Kind.INSTANT: DataType.timestamp("us", tz="UTC"),
+    Kind.BYTES: DataType.binary(),
 }
 
 

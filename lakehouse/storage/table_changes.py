@@ -209,6 +209,8 @@ def _is_plain(commits: list[Commit], steps: list[TableMetadata]) -> bool:
     return (
         newest.features <= _UNDERSTOOD
         and newest.column_mapping == "none"
+        # It makes a column without a type of a partition's NULL, and then cannot join it with the others.
+        and not any(None in (file.get("partitionValues") or {}).values() for file in feed_files(commits))
         and not any(changed_inside(step.schema, newest.schema) for step in steps)
         and not any("__CHAR_VARCHAR_TYPE_STRING" in (field.get("metadata") or {}) for field in fields.values())
         and not any(fields[column]["type"] == "timestamp" for column in newest.partition_by)

@@ -67,8 +67,19 @@ def test_severity_among_the_arguments() -> None:
             InvalidValue,
         ),
         ({"expect_table_row_count_to_equal": {"value": 3}, "on_violation": "drop"}, InvalidValue),
+        ({"expect_column_values_to_be_unique": {"column": "a", "mostly": 0.9}, "on_violation": "drop"}, InvalidValue),
+        ({"expect_column_values_to_match_json_schema": {"column": "a", "json_schema": {}}, "on_violation": "fail"},
+         InvalidValue),
+        ({"expect_column_values_to_be_increasing": {"column": "a"}}, InvalidValue),
+        ({"expect_drift_below": {"column": "a"}}, InvalidValue),
+        ({"expect_drift_below": {"column": "a", "threshold": 1, "baseline": "first"}}, InvalidValue),
+        ({"expect_drift_below": {"column": "a", "threshold": 1, "measure": "distance"}}, InvalidValue),
+        ({"expect_table_no_worse_than_last_version": {}}, InvalidValue),
+        ({"expect_table_freshness": {"column": "a"}}, InvalidValue),
+        ({"expect_column_values_to_be_in_table_column": {"references": "a.b.c"}}, InvalidValue),
+        ({"expect_table_freshness": {"column": "a", "max_age": "1 day"}, "on_violation": "quarantine"}, InvalidValue),
     ],
-)
+)  # fmt: skip
 def test_mistakes(value: Any, error: type[Exception]) -> None:
     (problem,) = problems_of(value)
     assert type(problem) is error
@@ -79,6 +90,23 @@ def test_mistakes(value: Any, error: type[Exception]) -> None:
 )
 def test_values_that_great_expectations_takes(arguments: dict[str, Any]) -> None:
     assert read({"expect_column_values_to_be_in_set": {"column": "a", **arguments}}).arguments["column"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ({"expect_drift_below": {"column": "a", "threshold": 0.2, "baseline": 7}}, "expect_drift_below(a)"),
+        (
+            {"expect_column_values_to_be_in_table_column": {"columns": ["a", "b"], "references": ["x.y.a", "x.y.b"]}},
+            "expect_column_values_to_be_in_table_column(a, b)",
+        ),
+        ({"expect_table_no_worse_than_last_version": {"row_count": 0.1}}, "expect_table_no_worse_than_last_version"),
+        ({"expect_table_freshness": {"column": "a", "max_age": "1 day"}}, "expect_table_freshness(a)"),
+    ],
+)
+def test_types_of_our_own(value: dict[str, Any], name: str) -> None:
+    expectation = read({**value, "on_violation": "fail"})
+    assert (expectation.name, expectation.on_violation) == (name, OnViolation.FAIL)
 
 
 def test_the_nearest_type_and_argument_are_named() -> None:

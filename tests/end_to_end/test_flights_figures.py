@@ -10,6 +10,7 @@ from pathlib import Path
 
 import deltalake
 import flights_oracle
+import flights_violations
 import nbformat
 import pyarrow as pa
 import pytest
@@ -66,6 +67,7 @@ def test_eleven_months_then_december_then_nothing(demo: Demo) -> None:
     assert first.returncode == 0, first.stderr
     flights_oracle.check_gold(demo.read_table, demo.landing)
     flights_oracle.check_silver(demo.read_table, demo.landing)
+    flights_violations.check_violations(demo.read_table, demo.landing)
     before = demo.versions()
     assert len(before) == 17
 
@@ -75,6 +77,11 @@ def test_eleven_months_then_december_then_nothing(demo: Demo) -> None:
     flights_oracle.check_gold(demo.read_table, demo.landing)
     flights_oracle.check_silver(demo.read_table, demo.landing)
     flights_oracle.check_year(demo.read_table)
+    violations = flights_violations.check_violations(demo.read_table, demo.landing)
+    assert {key: violations[key] for key in flights_violations.BITING} == flights_violations.BITING
+    assert sum(count > 0 for count in violations.values()) >= 20
+    [blown_away] = demo.read_table("quarantine.silver_weather").to_pylist()
+    assert (blown_away["origin"], round(blown_away["wind_mph"])) == ("EWR", 1048)
     december = demo.versions()
     unmoved = {
         "bronze.planes",

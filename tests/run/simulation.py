@@ -166,6 +166,7 @@ class SimulatedStaged:
         return len(self.rows)
 
     def commit(self) -> int:
+        assert self.refusal is None, "what was refused is committed"
         self.warehouse.point()
         world = self.warehouse.world
         history = world.tables.setdefault(self.step.dataset, [])
@@ -252,8 +253,11 @@ class SimulatedWarehouse:
     def stage(self, step: RefreshStep, reads: Mapping[TableName, int], run: str) -> SimulatedStaged:
         self.point()
         world, name = self.world, step.dataset
+        refusal = None
         if name in world.failing:
-            raise RefreshError(f"{name} is broken")
+            if self.schedule.random.random() < 0.5:
+                raise RefreshError(f"{name} is broken")
+            refusal = ExpectationFailed(f"{name} does not meet 'it'", expectations=("it",))
         definition = world.definitions[name]
         record = RefreshRecord(
             project="simulated",
@@ -267,11 +271,11 @@ class SimulatedWarehouse:
             reads={str(read): version for read, version in reads.items()},
         )
         if step.load is not None:
-            return self._stage_load(step, record, run)
+            return replace(self._stage_load(step, record, run), refusal=refusal)
         rows = world.query(name, definition, {read: world.rows_of(read, version) for read, version in reads.items()})
         before = world.tables.get(name)
         unchanged = before is not None and before[-1].rows == rows
-        return SimulatedStaged(self, step, record, rows, is_unchanged=unchanged)
+        return SimulatedStaged(self, step, record, rows, is_unchanged=unchanged, refusal=refusal)
 
     def verify(self, outcome: StepOutcome, at_most: int | None, run: str) -> Verification:
         self.point()

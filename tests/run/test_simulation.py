@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from lakehouse.errors import RunInProgress
+from lakehouse.errors import ExpectationFailed, RunInProgress
 from lakehouse.names import TableName
 from lakehouse.plan.refresh_plan import RefreshMode
 from lakehouse.run.execution import run_cycle
@@ -144,3 +144,5 @@ def test_schedules_exercise_what_they_claim() -> None:
     assert statuses[RunStatus.SUCCEEDED] > 20
     assert statuses[RunStatus.FAILED] > 5
     assert any(entry.status.value == "abandoned" for world in worlds for entry in world.ledger)
+    errors = [step.error for world in worlds for outcome in world.outcomes for step in outcome.steps]
+    assert sum(isinstance(error, ExpectationFailed) for error in errors) > 5

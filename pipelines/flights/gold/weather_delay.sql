@@ -1,5 +1,5 @@
--- Bands instead of values: a group of a few dozen hours says something, a single reading does not. A missing observation,
--- or a wind no airport has seen, is the band 'unknown'.
+-- Bands instead of values: a group of a few dozen hours says something, a single reading does not. A missing observation
+-- is the band 'unknown'.
 CREATE MATERIALIZED VIEW gold.weather_delay (
   precipitation COMMENT 'Inches in the hour of departure: none, light (below 0.1), heavy, unknown',
   visibility COMMENT 'Miles: low (below 3), reduced (below 10), clear, unknown',
@@ -30,7 +30,7 @@ AS WITH banded AS (
       ELSE 'clear'
     END AS visibility,
     CASE
-      WHEN w.wind_mph IS NULL OR w.wind_mph >= 200 THEN 'unknown'
+      WHEN w.wind_mph IS NULL THEN 'unknown'
       WHEN w.wind_mph < 10 THEN 'calm'
       WHEN w.wind_mph < 20 THEN 'breezy'
       ELSE 'strong'

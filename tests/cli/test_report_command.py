@@ -1,0 +1,191 @@
+"""`lakehouse report`: from what is recorded in the warehouse to a file, without Spark."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.conftest import NOON, Answer
+from lakehouse.quality.column_profile import ColumnProfile, TableProfile, profile_rows
+from lakehouse.run.workspace import Workspace
+from lakehouse.serving.report_facts import Report
+from lakehouse.serving.report_gathering import gather_report, samples_and_note
+
+Command = Callable[..., Answer]
+
+
+def verdict(number: int, **fields: Any) -> dict[str, Any]:
+    """A row of `system/expectations`."""
+    return {
+        "project": "shop",
+        "run": f"r{number}",
+        "dataset": "silver.orders",
+        "name": "has_id",
+        "version": number,
+        "epoch": number,
+        "fingerprint": "f",
+        "expectation": "id IS NOT NULL",
+        "on_violation": "quarantine",
+        "severity": "critical",
+        "origin": "refresh",
+        "status": "failed",
+        "passed_records": 90,
+        "failed_records": 10 * number,
+        "element_count": 120,
+        "missing_records": 20,
+        "observed": None,
+        "details": json.dumps([{"id": None, "price": 1.5 * number}]),
+        "judged_at": NOON + timedelta(hours=number),
+        **fields,
+    }
+
+
+def profile(shift: float) -> TableProfile:
+    quantiles = tuple(float(n) + shift for n in range(101))
+    column = ColumnProfile(
+        name="price",
+        type="double",
+        rows=100,
+        nulls=0,
+        measured=100,
+        low=str(quantiles[0]),
+        high=str(quantiles[-1]),
+        mean=50.0 + shift,
+        deviation=29.0,
+        distinct=100,
+        quantiles=quantiles,
+        distinct_sketch=b"\x01",
+        quantile_sketch=b"\x02",
+    )
+    return TableProfile(rows=100, columns=(column,))
+
+
+@pytest.fixture
+def judged(built: Path) -> Path:
+    """The built project with verdicts and profiles of three versions, and some of a dataset and project not here."""
+    warehouse = Workspace(built).warehouse
+    for number in (2, 1, 3):
+        warehouse.expectations.append([verdict(number)])
+    others = [
+        verdict(1, name="fresh", status="error", failed_records=None, element_count=None, details="the column is gone"),
+        verdict(1, dataset="silver.gone"),
+        verdict(1, project="other", name="foreign"),
+    ]
+    warehouse.expectations.append(others)
+    for version, shift in ((0, 0.0), (1, 0.0), (2, 40.0)):
+        facts = {"project": "shop", "dataset": "silver.orders", "version": version, "epoch": version}
+        facts |= {"run": f"r{version}", "is_increment": False, "recorded_at": NOON}
+        warehouse.profiles.append(profile_rows(profile(shift), facts))
+    increment = {"project": "shop", "dataset": "bronze.orders", "version": 0, "epoch": 1, "run": "r1"}
+    increment |= {"is_increment": True, "recorded_at": NOON}
+    warehouse.profiles.append(profile_rows(profile(0.0), increment))
+    return built
+
+
+def gathered(project: Path) -> Report:
+    return gather_report(Workspace(project), NOON)
+
+
+def test_the_report_is_written(lakehouse: Command, judged: Path, tmp_path: Path) -> None:
+    file = tmp_path / "made" / "for" / "it.html"
+    answer = lakehouse("report", judged, "--output", file, "--json")
+    (event,) = answer.named("report")
+    assert (answer.code, event["path"], event["tables"], event["runs"], event["expectations"]) == (
+        0,
+        str(file),
+        4,
+        3,
+        2,
+    )
+    page = file.read_text(encoding="utf-8")
+    assert event["length"] == len(page.encode())
+    for text in ("gold.revenue", "30 of 100 records failed.", "the column is gone", "silver.orders: version 2 against"):
+        assert text in page
+    assert "foreign" not in page
+
+
+def test_it_lands_beside_the_caller(
+    lakehouse: Command, project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path_factory.mktemp("here")
+    monkeypatch.chdir(here)
+    answer = lakehouse("report", "--project", project)
+    assert answer.code == 0
+    assert answer.out.startswith("Wrote report.html (")
+    assert (here / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_file_that_cannot_be_written(lakehouse: Command, project: Path) -> None:
+    (error,) = lakehouse("report", project, "--output", project, "--json").events
+    assert (error["class"], error["exit_code"]) == ("UsageError", 2)
+
+
+def test_verdicts_are_in_order_and_of_this_project(judged: Path) -> None:
+    fresh, has_id = gathered(judged).expectations
+    assert [verdict.version for verdict in has_id.judgements] == [1, 2, 3]
+    assert [verdict.failed_share for verdict in has_id.judgements] == pytest.approx([0.1, 0.2, 0.3])
+    assert has_id.last.samples == ({"id": None, "price": 4.5},)
+    assert (fresh.last.status, fresh.last.note, fresh.last.failed_share) == ("error", "the column is gone", None)
+
+
+def test_profiles_are_compared_version_by_version(judged: Path) -> None:
+    bronze, silver = gathered(judged).profiles
+    assert (bronze.dataset, bronze.newest.is_increment, bronze.comparisons) == ("bronze.orders", True, ())
+    assert [(found.baseline, found.current) for found in silver.comparisons] == [(0, 1), (1, 2)]
+    assert [found.results[0].band for found in silver.comparisons] == ["stable", "large"]
+    assert silver.newest.profile.columns[0].mean == 90.0
+
+
+def test_runs_and_states(judged: Path) -> None:
+    report = gathered(judged)
+    assert [(run.run, run.status, len(run.refreshes)) for run in report.runs] == [
+        ("r3", "running", 0),
+        ("r2", "failed", 2),
+        ("r1", "succeeded", 3),
+    ]
+    assert report.runs[1].refreshes[0].why.startswith("tables/silver.sql:3: ")
+    assert report.publication == 1
+    assert {str(state.dataset.name): state.state for state in report.tables} == {
+        "bronze.orders": "published",
+        "silver.orders": "failed",
+        "priced": "view",
+        "gold.revenue": "blocked",
+    }
+
+
+def test_a_project_that_never_ran(project: Path) -> None:
+    report = gathered(project)
+    assert (report.publication, report.runs, report.expectations, report.profiles) == (None, (), (), ())
+    assert len(report.tables) == 4
+
+
+@pytest.mark.parametrize(
+    ("details", "samples", "note"),
+    [
+        (None, 0, None),
+        ("no such column", 0, "no such column"),
+        ('[{"id": 1}, {"id": 2}]', 2, None),
+        ("[1, 2]", 0, "[1, 2]"),
+        ('{"id": 1}', 0, '{"id": 1}'),
+        (json.dumps([{"id": n} for n in range(50)]), 10, None),
+    ],
+)
+def test_details_of_a_verdict(details: str | None, samples: int, note: str | None) -> None:
+    found = samples_and_note(details)
+    assert (len(found[0]), found[1]) == (samples, note)
+
+
+def test_it_needs_no_spark(judged: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from lakehouse.cli.main import main; "
+        f"code = main(['report', {str(judged)!r}, '--output', {str(tmp_path / 'r.html')!r}]); "
+        "sys.exit(code or len({'pyspark', 'pandas', 'great_expectations'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
