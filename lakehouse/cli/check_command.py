@@ -14,11 +14,11 @@ from lakehouse.cli.project_arguments import listed, opened_workspace
 from lakehouse.cli.screen import Screen
 from lakehouse.definition.dataset import StoredDataset
 from lakehouse.errors import UsageError
-from lakehouse.figures import counted
 from lakehouse.quality.judgement import Judgement
 from lakehouse.quality.suite import suite_document
 from lakehouse.run.check_outcome import CheckEvent, CheckOutcome, CheckStarted, TableChecked, TableStarted
 from lakehouse.run.checking import CheckRequest, Engine, checkable, run_check
+from lakehouse.serving.figures import counted
 
 _STANDARD_OUTPUT = "-"
 

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from lakehouse.cli.screen import Column
-from lakehouse.figures import count, counted, duration
 from lakehouse.names import TableName
 from lakehouse.quality.verdict import Status
 from lakehouse.run.check_outcome import Checked, CheckOutcome
+from lakehouse.serving.figures import count, counted, duration
 
 _WIDEST = 60
 
