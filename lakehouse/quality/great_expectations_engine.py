@@ -16,6 +16,7 @@ from contextlib import contextmanager, redirect_stdout
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from lakehouse.definition.expectation import Expectation
 from lakehouse.definition.expectation_types import own_expectation_types
 from lakehouse.quality.bounds import json_value
 from lakehouse.quality.judgement import Judgement
@@ -126,10 +127,7 @@ def result_document(name: str, judgements: Sequence[Judgement], *, run: str, at:
 
 def _result(judgement: Judgement) -> ExpectationValidationResult:
     verdict = judgement.verdict
-    entry = suite_entry(judgement.rule.expectation)
-    settings = ExpectationConfiguration(
-        type=entry["type"], kwargs=entry["kwargs"], meta=entry["meta"], severity=entry["severity"]
-    )
+    settings = _settings(suite_entry(judgement.rule.expectation))
     if verdict.status is Status.ERROR:
         return ExpectationValidationResult(
             success=False,
@@ -141,7 +139,7 @@ def _result(judgement: Judgement) -> ExpectationValidationResult:
                 "exception_traceback": None,
             },
         )
-    judged = _judged_there(settings, verdict)
+    judged = judged_by_numbers(judgement.rule.expectation, verdict)
     passed = verdict.status is Status.PASSED
     if judged is not None and judged.success is passed:
         return judged
@@ -153,26 +151,35 @@ def _result(judgement: Judgement) -> ExpectationValidationResult:
     )
 
 
-def _judged_there(settings: ExpectationConfiguration, verdict: Verdict) -> ExpectationValidationResult | None:
-    """What Great Expectations says of our numbers; None where it wants others."""
-    expectation = settings.to_domain_obj()
+def judged_by_numbers(expectation: Expectation, verdict: Verdict) -> ExpectationValidationResult | None:
+    """What Great Expectations' own code says of a verdict's numbers; None where it wants others than a verdict has."""
+    entry = suite_entry(expectation)
+    settings = _settings(entry)
+    judge = settings.to_domain_obj()
     try:
-        needs = expectation.get_validation_dependencies(
+        needs = judge.get_validation_dependencies(
             execution_engine=None, runtime_configuration={"result_format": _COUNTS}
         ).metric_configurations
     except (TypeError, AttributeError):  # it wants to look at the engine first
         return None
-    values = metric_values(tuple(needs), getattr(expectation, "map_metric", None), verdict)
+    values = metric_values(tuple(needs), getattr(judge, "map_metric", None), verdict)
     if values is None:
         return None
-    result: ExpectationValidationResult = expectation.metrics_validate(
+    result: ExpectationValidationResult = judge.metrics_validate(
         metrics={needs[name].id: value for name, value in values.items()},
         runtime_configuration={"result_format": _COUNTS},
         execution_engine=None,
     )
+    result.success = bool(result.success)  # numpy's, here and there
     result.expectation_config = settings
     result.exception_info = _no_exception()
     return result
+
+
+def _settings(entry: Mapping[str, Any]) -> ExpectationConfiguration:
+    return ExpectationConfiguration(
+        type=entry["type"], kwargs=entry["kwargs"], meta=entry["meta"], severity=entry["severity"]
+    )
 
 
 def _entry(rule: Rule) -> dict[str, Any]:
