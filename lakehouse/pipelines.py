@@ -115,7 +115,7 @@ def streaming_table(name: str, *, files: str | None = None, **settings: Any) -> 
 
     `settings` are the keys of a YAML `streaming_table`: those of its `source` (format, options, schema,
     schema_evolution, on_change, deduplicate, max_bad_files, select), those of the table (comment, tags, columns,
-    table_properties, partition_by, cluster_by, primary_key, expectations), or `sources` instead of `files`.
+    table_properties, partition_by, cluster_by, primary_key, expectations, suite), or `sources` instead of `files`.
     Raises UnknownKey or InvalidValue.
     """
     for key in settings:

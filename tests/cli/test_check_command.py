@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,25 @@ def test_a_column_that_is_gone_is_an_error_of_its_rule(shop: CheckedShop, lakeho
         **{k: v for k, v in EXPECTED.items() if k in verdicts(found)},
         "biggest": ("error", None, None),
     }
+
+
+def test_a_table_that_cannot_be_read_is_an_error_of_all_its_rules(shop: CheckedShop, lakehouse: Command) -> None:
+    shutil.rmtree(shop.root / "warehouse/gold/revenue")
+    found = lakehouse("check", "--full", "--project", shop.root, "--json")
+    assert found.code == 3
+    status = {(event["dataset"], event["status"]) for event in found.named("verdict")}
+    assert status == {("bronze.orders", "passed"), ("bronze.orders", "failed"), ("gold.revenue", "error")}
+    assert all(event["details"] for event in found.named("verdict") if event["status"] == "error")
+
+
+def test_a_table_made_anew_is_judged_anew(shop: CheckedShop, lakehouse: Command) -> None:
+    lakehouse("check", "--project", shop.root, "--json")
+    shutil.rmtree(shop.root / "warehouse/gold/revenue")
+    shop.run()
+    again = lakehouse("check", "gold.revenue", "--project", shop.root, "--json")
+    assert {event["version"] for event in again.named("verdict")} == {0}
+    new = {event["expectation"] for event in again.named("verdict") if event["is_new"]}
+    assert new == {"of_an_order", "typical", "unlike_words", "not_worse"}
 
 
 def test_what_cannot_be_checked_is_said(shop: CheckedShop, lakehouse: Command, tmp_path: Path) -> None:
