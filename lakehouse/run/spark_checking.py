@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
@@ -39,9 +40,9 @@ class SparkChecking:
         """A judgement for each rule that is due. What fails is the verdict of what it concerns."""
         try:
             frame = self._table(task.dataset.name)
-            columns = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
-        except PySparkException as error:
-            return _all(task.due, Status.ERROR, describe_failure(error).message)
+        except RefreshError as error:
+            return tuple(Judgement(rule, without_judgement(rule, Status.ERROR, error.message)) for rule in task.due)
+        columns = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
         found: dict[str, Verdict] = {}
         fitting: list[Rule] = []
         for rule in task.due:
@@ -63,7 +64,11 @@ class SparkChecking:
             tables=tuple(rule for rule in rules if isinstance(rule, TableRule)),
         )
         context = JudgingContext(now=self._now, table=self._table, previous=task.previous)
-        return judge_frame(frame, compiled, context)
+        try:
+            return judge_frame(frame, compiled, context)
+        except Py4JJavaError as error:  # what Spark does not own up to, such as files that are gone
+            failure = describe_failure(error).message
+            return tuple(without_judgement(rule, Status.ERROR, failure) for rule in rules)
 
     def _table(self, name: TableName) -> DataFrame:
         location = locate(self._project, name)
@@ -72,7 +77,11 @@ class SparkChecking:
             version = newest_version(location)
         if version < 0:
             raise RefreshError(f"{name} has no version that readers see.")
-        return self._catalog.table(location, version)
+        try:
+            return self._catalog.table(location, version)
+        except (PySparkException, Py4JJavaError) as error:
+            failure = describe_failure(error).message
+            raise RefreshError(f"version {version} of {name} cannot be read: {failure}") from error
 
 
 def _by_great_expectations(frame: DataFrame, rules: Sequence[Rule]) -> tuple[Verdict, ...]:
@@ -87,7 +96,3 @@ def _by_great_expectations(frame: DataFrame, rules: Sequence[Rule]) -> tuple[Ver
 def _known(rule: Rule) -> bool:
     """Whether Great Expectations can judge it: all but our own types."""
     return rule.expectation.type not in own_expectation_types()
-
-
-def _all(rules: Sequence[Rule], status: Status, details: str) -> tuple[Judgement, ...]:
-    return tuple(Judgement(rule, without_judgement(rule, status, details)) for rule in rules)

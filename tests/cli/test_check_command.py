@@ -161,6 +161,7 @@ def test_a_table_that_cannot_be_read_is_an_error_of_all_its_rules(shop: CheckedS
     found = lakehouse("check", "--full", "--project", shop.root, "--json")
     assert found.code == 3
     status = {(event["dataset"], event["status"]) for event in found.named("verdict")}
+    assert all("\n" not in event["details"] for event in found.named("verdict") if event["details"])
     assert status == {("bronze.orders", "passed"), ("bronze.orders", "failed"), ("gold.revenue", "error")}
     assert all(event["details"] for event in found.named("verdict") if event["status"] == "error")
 
