@@ -67,6 +67,8 @@ def _whole(value: int) -> str:
     # numbers of each type are written one type wider and cast.
     if -_INT_RANGE < value < _INT_RANGE:
         return str(value)
+    if value == -_INT_RANGE:
+        return f"CAST({value}L AS INT)"
     if -_BIGINT_RANGE < value < _BIGINT_RANGE:
         return f"{value}L"
     if value == -_BIGINT_RANGE:

@@ -196,7 +196,10 @@ def _texts(key: str, arguments: Arguments, columns: Columns) -> list[str]:
 
 def _json(column: str, arguments: Arguments, columns: Columns) -> str:
     columns.require(arguments["column"], ("text",), what="JSON")
-    return f"try_parse_json({column}) IS NOT NULL"
+    # Spark reads the first value of a text and ignores what follows. Only a text that is one value, and nothing else,
+    # is valid both as an element of an array and as a member of an object.
+    inside = (f"concat('[', {column}, ']')", f"concat('{{\"a\":', {column}, '}}')")
+    return " AND ".join(f"try_parse_json({text}) IS NOT NULL" for text in inside)
 
 
 def _strftime(column: str, arguments: Arguments, columns: Columns) -> str:

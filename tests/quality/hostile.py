@@ -46,7 +46,8 @@ def hostile_frame(spark: SparkSession) -> DataFrame:
         ordered = [values[name] for name in ("i", "j", "l", "d", "e", "f", "s", "t", "b", "day", "due", "at", "m", "o")]
         rows.append((number % 4, *ordered, None, None, values["a `b.c"]))
     rows.append((0, *[None] * 17))
-    return spark.createDataFrame(rows, SCHEMA).coalesce(1)
+    # A frame of Python rows would start a Python worker for every query over it.
+    return spark.createDataFrame(rows, SCHEMA).coalesce(1).localCheckpoint()
 
 
 def types_of(frame: DataFrame) -> dict[str, str]:

@@ -116,7 +116,10 @@ def jobs_of(frame: DataFrame, group: str, expectations: list[Expectation]) -> in
 
 def test_all_that_one_pass_can_tell_takes_one_pass(hostile: DataFrame) -> None:
     rows = [*row_cases()]
-    aggregates = [each for each in table_cases() if (each.type or "").split("_")[2] in ("max", "mean", "sum", "row")]
+    # The sum of the decimals overflows; what fails is judged again by itself.
+    kinds = ("max", "mean", "sum", "row")
+    aggregates = [each for each in table_cases() if (each.type or "").split("_")[2] in kinds]
+    aggregates = [each for each in aggregates if each.arguments.get("column") != "m"]
     assert len(aggregates) > 30
     one = jobs_of(hostile, "one", rows[:1])
     assert one > 0
@@ -322,7 +325,8 @@ def _is_date(text: str, strftime_format: str) -> bool:
 
 def test_json_is_what_python_reads_but_for_what_json_forbids(spark: SparkSession) -> None:
     good = ["{}", "[]", "1", "null", '"a"', ' {"a": [1, 2.5e3, "é\\u00e9"]} ', "true", "-0", "1e400", "[[[]]]"]
-    bad = ["", " ", "{", "{'a': 1}", "[1,]", "01", "tru", '{"a" 1}', "nul", '"a', "a", "{}}", "1 2", "+1"]
+    bad = ["", " ", "{", "{'a': 1}", "[1,]", "01", "tru", '{"a" 1}', "nul", '"a', "a", "{}}", "1 2", "+1",
+           "1,2", "1],[2", '1,"b":2', "1}", "[1]]", "{}{}"]  # fmt: skip
     python_only = ["NaN", "Infinity", "-Infinity"]
     frame = spark.createDataFrame([(text,) for text in (*good, *bad, *python_only)], "s string").coalesce(1)
     (rule,) = compile_rules(

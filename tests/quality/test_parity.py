@@ -84,6 +84,12 @@ def nan_in_a_set(case: Expectation) -> bool:
     return any(value != value for value in case.arguments.get("value_set", ()))
 
 
+def a_sum_of_decimals_that_overflows(case: Expectation) -> bool:
+    """Whether a sum on the way to the total overflows depends on the order of rows: an error, for us at times too."""
+    kinds = ("expect_column_mean_to_be_between", "expect_column_sum_to_be_between")
+    return case.type in kinds and case.arguments["column"] == "m"
+
+
 HAZARDS = (
     pairs_in_a_set_with_a_condition,
     whole_bounds_beyond_a_double,
@@ -112,7 +118,9 @@ def test_rows_on_hostile_data(hostile: DataFrame) -> None:
 
 def test_tables_on_hostile_data(hostile: DataFrame) -> None:
     found = differences(hostile, [*table_cases()])
-    assert not found, described(found)
+    unexplained = [each for each in found if not a_sum_of_decimals_that_overflows(each[0])]
+    assert not unexplained, described(unexplained)
+    assert all(theirs.error for _, _, theirs in found)
 
 
 @pytest.mark.parametrize("rows", ["false", "i IS NULL AND d IS NULL AND s IS NULL"], ids=["none", "all null"])
