@@ -12,6 +12,7 @@
         SourceFileError               a source file cannot be loaded, or changed after it was loaded
         SchemaError                   the rows do not fit the table
         ChangeFeedError               the rows that changed in a table cannot be told
+        ExpectationFailed     3       an expectation with `on_violation: fail` refused the refresh
         ChangeError                   a change set contradicts itself, or cannot be compared with its table
       RunInProgress             4     another run holds the project
       RunInterrupted            130   the run was told to stop

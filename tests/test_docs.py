@@ -14,15 +14,21 @@ from lakehouse.definition.dataset_document import MODELS
 from lakehouse.definition.file_source import SourceModel
 from lakehouse.definition.spec_file import SpecModel
 from lakehouse.errors import LakehouseError
+from lakehouse.plan.sieve import META
 from lakehouse.storage.system_tables import SCHEMAS
 
 TEXT = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 REFERENCE = TEXT.partition("## Reference")[2]
 
 
-def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    [found] = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    return dict(found.choices)
+def subcommands(parser: argparse.ArgumentParser, prefix: str = "") -> dict[str, argparse.ArgumentParser]:
+    """The commands by what is typed; of one that has actions of its own, these."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, command in action.choices.items():
+                found |= subcommands(command, f"{prefix}{name} ") or {f"{prefix}{name}": command}
+    return found
 
 
 def options(parser: argparse.ArgumentParser) -> Iterator[str]:
@@ -42,7 +48,7 @@ def model_keys(model: type) -> set[str]:
 
 
 def test_every_command_is_documented_and_exists() -> None:
-    documented = set(re.findall(r"^\| `lakehouse ([\w-]+)", REFERENCE, re.MULTILINE))
+    documented = set(re.findall(r"^\| `lakehouse ([a-z-]+(?: [a-z]+)?)", REFERENCE, re.MULTILINE))
     assert documented == set(subcommands(build_parser()))
 
 
@@ -78,6 +84,12 @@ def test_every_exit_code_is_documented() -> None:
 
     documented = {int(code) for code in re.findall(r"\b(\d+)\b", REFERENCE.partition("| exit code")[2][:600])}
     assert {kind.exit_code for kind in leaves(LakehouseError)} <= documented
+
+
+@pytest.mark.parametrize("column", [*META, *SCHEMAS["expectations"]])
+def test_every_column_that_tells_of_quality_is_documented(column: str) -> None:
+    if column not in ("project", "epoch"):
+        assert f"`{column}`" in TEXT.partition("### Expectations\n")[2].partition("\n### ")[0]
 
 
 @pytest.mark.parametrize("name", [*SCHEMAS, "files"])

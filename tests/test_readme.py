@@ -27,10 +27,21 @@ def test_the_line_for_setting_up_is_one_line_each() -> None:
 
 @pytest.mark.spark
 def test_the_change_is_shown_as_it_happens(tmp_path: Path) -> None:
+    follow(blocks("console"), tmp_path)
+
+
+@pytest.mark.spark
+def test_expectations_are_shown_as_they_happen(tmp_path: Path) -> None:
+    write(tmp_path, {"bronze/returns.yml": expectations("yaml")})
+    (tmp_path / "incoming" / "returns").mkdir(parents=True)
+    follow([expectations("shell-session")], tmp_path)
+
+
+def follow(sessions: list[str], folder: Path) -> None:
+    """Runs what is typed in a shell, and compares what comes."""
     programs = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
-    folder = tmp_path
-    for block in blocks("console"):
+    for block in sessions:
         for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, expected = step.partition("\n")
             if command.startswith("cd "):
@@ -42,6 +53,50 @@ def test_the_change_is_shown_as_it_happens(tmp_path: Path) -> None:
             assert ended.returncode == 0, ended.stderr
             pattern = re.escape(expected.rstrip("\n")).replace("…", ".*")
             assert re.fullmatch(pattern, ended.stdout.rstrip("\n")), f"$ {command}\n{ended.stdout}"
+
+
+def expectations(language: str) -> str:
+    """The block of the section about expectations."""
+    section = README.read_text(encoding="utf-8").partition("### Expectations\n")[2].partition("\n### ")[0]
+    return section.partition(f"```{language}\n")[2].partition("```")[0]
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    """A project of these definition files, each in a folder for its layer."""
+    layers = ", ".join(f"{{glob: {{include: {Path(name).parent}/**}}}}" for name in files)
+    (root / "spark-pipeline.yml").write_text(f"name: returns\nlibraries: [{layers}]\n", encoding="utf-8")
+    for name, text in files.items():
+        (root / name).parent.mkdir()
+        (root / name).write_text(text, encoding="utf-8")
+
+
+def test_expectations_shown_are_declared(tmp_path: Path) -> None:
+    from lakehouse.definition.loading import load_project
+    from lakehouse.graph.validation import validate_project
+
+    shown = {"bronze/r.yml": "yaml", "silver/r.sql": "sql", "gold/r.py": "python"}
+    write(tmp_path, {name: expectations(language) for name, language in shown.items()})
+    project = load_project(tmp_path)
+    validate_project(project)
+    found = {
+        str(dataset.name): [(each.name, each.on_violation.value) for each in dataset.expectations]
+        for dataset in project.stored
+    }
+    assert found == {
+        "bronze.returns": [
+            ("has_order", "fail"),
+            ("has_refund", "drop"),
+            ("known_reason", "quarantine"),
+            ("small", "warn"),
+        ],
+        "silver.returns": [
+            ("has_reason", "warn"),
+            ("positive", "drop"),
+            ("plausible", "quarantine"),
+            ("has_order", "fail"),
+        ],
+        "gold.refunds": [("positive", "fail"), ("expect_column_values_to_be_unique(reason)", "fail")],
+    }
 
 
 def test_python_blocks_are_python() -> None:

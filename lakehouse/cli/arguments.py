@@ -15,7 +15,7 @@ EXIT_CODES = """exit codes:
   0    done
   1    a refresh failed, source files were set aside, or --verify found a difference
   2    wrong usage, wrong definition, or something missing on this machine
-  3    an expectation refused a refresh, or a check found one that is not met
+  3    an expectation refused a refresh and nothing else failed, or a check found one that is not met
   4    another run holds the project
   70   an error in lakehouse itself
   130  stopped by Ctrl-C; 143 by SIGTERM"""
@@ -69,18 +69,14 @@ def build_parser() -> ArgumentParser:
     _running(parser, commands)
     _checking(parser, commands)
     _looking(parser, commands)
+    _quarantine(parser, commands)
     _mending(parser, commands)
     return parser
 
 
 def parse_arguments(parser: ArgumentParser, argv: list[str]) -> argparse.Namespace:
     """The arguments of one invocation. Raises UsageError, with the nearest command or option for a mistyped one."""
-    commands = _choices(parser)
-    first = next((argument for argument in argv if not argument.startswith("-")), None)
-    if first is not None and argv[0] == first and first not in commands:
-        near = nearest(first, commands)
-        hint = f"Did you mean '{near}'?" if near else "See 'lakehouse --help'."
-        raise UsageError(f"there is no command '{first}'.", hint=hint)
+    _require_command(parser, argv)
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         chosen = getattr(arguments, "parser", parser)
@@ -90,13 +86,20 @@ def parse_arguments(parser: ArgumentParser, argv: list[str]) -> argparse.Namespa
     return arguments
 
 
-def _choices(parser: ArgumentParser) -> list[str]:
-    return [
-        name
-        for action in parser._actions
-        if isinstance(action, argparse._SubParsersAction)
-        for name in action.choices or ()
-    ]
+def _require_command(parser: ArgumentParser, argv: list[str]) -> None:
+    commands = _choices(parser)
+    if not commands or not argv or argv[0].startswith("-"):
+        return
+    if argv[0] not in commands:
+        near = nearest(argv[0], commands)
+        hint = f"Did you mean '{near}'?" if near else f"See '{parser.prog} --help'."
+        raise UsageError(f"there is no command '{parser.prog} {argv[0]}'.", hint=hint)
+    _require_command(commands[argv[0]], argv[1:])
+
+
+def _choices(parser: ArgumentParser) -> dict[str, ArgumentParser]:
+    found = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return {name: command for choices in found for name, command in (choices or {}).items()}
 
 
 def _making(parser: ArgumentParser, commands: Any) -> None:
@@ -247,6 +250,42 @@ def _looking(parser: ArgumentParser, commands: Any) -> None:
     sql.add_argument("--at", metavar="RUN|TIMESTAMP", help="read an older publication (timestamps in UTC)")
     sql.add_argument("--limit", metavar="N", type=positive, default=100, help="rows to show (default: 100)")
     _add_project(sql)
+
+
+def _quarantine(parser: ArgumentParser, commands: Any) -> None:
+    quarantine = parser.add_command(
+        commands,
+        "quarantine",
+        "list, show and replay the rows that expectations set aside",
+        "lakehouse quarantine show silver.orders",
+    )
+    actions = quarantine.add_subparsers(
+        dest="action", metavar="ACTION", title="actions", required=True, help="what to do with the rows"
+    )
+    ls = parser.add_command(
+        actions,
+        "ls",
+        "list the datasets that have rows in quarantine, with the expectations that set them aside; starts no Spark",
+        "lakehouse quarantine ls",
+    )
+    _add_project(ls, positional=True)
+    show = parser.add_command(
+        actions,
+        "show",
+        "show the rows in quarantine, newest first: why, since which run, from which file; starts no Spark",
+        "lakehouse quarantine show silver.orders --limit 100",
+    )
+    show.add_argument("table", metavar="TABLE", help="name of a streaming table or a materialized view")
+    show.add_argument("--limit", metavar="N", type=positive, default=20, help="rows to show (default: 20)")
+    _add_project(show)
+    replay = parser.add_command(
+        actions,
+        "replay",
+        "judge the rows in quarantine by today's expectations: those that pass are added to their table",
+        "lakehouse quarantine replay bronze.orders",
+    )
+    replay.add_argument("tables", metavar="TABLE", nargs="+", help="names of streaming tables or materialized views")
+    _add_project(replay)
 
 
 def _mending(parser: ArgumentParser, commands: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from lakehouse.cli.project_arguments import opened_workspace
 from lakehouse.cli.screen import Column, Screen
@@ -18,7 +20,7 @@ RUN_COLUMNS = (
     Column(key="rows", title="rows", write=count, right=True),
     Column(key="changed", title="changed", write=lambda names: few(names) or "nothing", folds=True),
 )
-REFRESH_COLUMNS = (
+_REFRESH_COLUMNS = (
     Column(key="run", title="run"),
     Column(key="seconds", title="took", write=duration, right=True),
     Column(key="status", title="status"),
@@ -26,8 +28,12 @@ REFRESH_COLUMNS = (
     Column(key="version", title="version", right=True, wide=True),
     Column(key="rows", title="rows", write=count, right=True),
     Column(key="changed", title="changed", right=True),
-    Column(key="why", title="why", folds=True),
 )
+_SIFTED_COLUMNS = (
+    Column(key="rows_dropped", title="dropped", write=count, right=True, wide=True),
+    Column(key="rows_quarantined", title="quarantined", write=count, right=True, wide=True),
+)
+_WHY = Column(key="why", title="why", folds=True)
 
 
 def execute(arguments: argparse.Namespace, screen: Screen) -> int:
@@ -37,8 +43,15 @@ def execute(arguments: argparse.Namespace, screen: Screen) -> int:
         rows = refresh_rows(workspace, name, arguments.limit) if name else run_rows(workspace, arguments.limit)
     for row in rows:
         screen.event("refresh" if name else "run", **row)
-    screen.table(REFRESH_COLUMNS if name else RUN_COLUMNS, rows)
+    screen.table(refresh_columns(rows) if name else RUN_COLUMNS, rows)
     if not rows:
         never = f"{name} was never refreshed" if name else "nothing was run yet"
         screen.say(f"{never}; 'lakehouse run' does it.")
     return 0
+
+
+def refresh_columns(rows: Iterable[Mapping[str, Any]]) -> tuple[Column, ...]:
+    """The columns of `refresh_rows`; what expectations kept out has columns where they kept out something."""
+    listed = list(rows)
+    sifted = [column for column in _SIFTED_COLUMNS if any(row[column.key] for row in listed)]
+    return (*_REFRESH_COLUMNS, *sifted, _WHY)

@@ -12,11 +12,12 @@ from lakehouse.cli.project_arguments import listed, opened_workspace
 from lakehouse.cli.run_events import event_fields
 from lakehouse.cli.run_plain import PlainRun
 from lakehouse.cli.screen import Screen
-from lakehouse.run.outcome import RunEvent
+from lakehouse.run.outcome import RunEvent, RunOutcome
 from lakehouse.run.pipeline import run_pipeline
 from lakehouse.run.request import RunRequest
 from lakehouse.run.stopping import StopRequest
 from lakehouse.run.verification import RowSample
+from lakehouse.run.workspace import Workspace
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -56,13 +57,17 @@ class JsonRun:
 def execute(arguments: argparse.Namespace, screen: Screen) -> int:
     """The exit code of the run's outcome. Raises what makes a run impossible before it begins."""
     with opened_workspace(arguments) as workspace:
-        view = run_view(screen, workspace.project.spec.root)
-        try:
-            with StopRequest(SIGNALS, lambda number: end_at_once(view, number), view.say) as stop:
-                outcome = run_pipeline(workspace, run_request(arguments), view, stop.stopped)
-        finally:
-            view.close()
-    return outcome.exit_code
+        return followed_run(workspace, run_request(arguments), screen).exit_code
+
+
+def followed_run(workspace: Workspace, request: RunRequest, screen: Screen) -> RunOutcome:
+    """One run, told of on the screen while it happens; it ends early for a signal."""
+    view = run_view(screen, workspace.project.spec.root)
+    try:
+        with StopRequest(SIGNALS, lambda number: end_at_once(view, number), view.say) as stop:
+            return run_pipeline(workspace, request, view, stop.stopped)
+    finally:
+        view.close()
 
 
 def end_at_once(view: RunView, number: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lakehouse.cli.expectation_text import expectation_fields
 from lakehouse.cli.screen import error_fields
 from lakehouse.plan.refresh_plan import RefreshPlan, RefreshStep
 from lakehouse.run.outcome import (
@@ -78,6 +79,9 @@ def step_outcome_fields(outcome: StepOutcome) -> dict[str, Any]:
         "rows_inserted": outcome.rows_changed.inserted,
         "rows_updated": outcome.rows_changed.updated,
         "rows_deleted": outcome.rows_changed.deleted,
+        "rows_dropped": outcome.rows_dropped,
+        "rows_quarantined": outcome.rows_quarantined,
+        "expectations": [expectation_fields(judgement) for judgement in outcome.judgements],
         "lacking": list(outcome.lacking),
         "files": outcome.files,
         "files_aside": [{"path": bad.path, "reason": bad.reason} for bad in outcome.bad_files],

@@ -13,6 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from lakehouse.cli.expectation_text import quarantine_lines, violation_columns, violation_rows
 from lakehouse.cli.run_plain import worth_saying
 from lakehouse.cli.run_text import (
     CHANGE_COLUMNS,
@@ -134,6 +135,12 @@ class LiveRun:
             self._screen.say()
             self._screen.table(CHANGE_COLUMNS, rows)
             self._screen.say()
+        violations = violation_rows(outcome)
+        if violations:
+            self._screen.table(violation_columns(violations), violations)
+            self._screen.say()
+        for line in quarantine_lines(outcome):
+            self._screen.say(line, "yellow")
         for line in aside_lines(outcome):
             self._screen.say(line, "yellow")
         style = {RunStatus.SUCCEEDED: "green", RunStatus.FAILED: "red"}.get(outcome.status, "yellow")

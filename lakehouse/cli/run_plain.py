@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from lakehouse.cli.expectation_text import quarantine_lines, violation_columns, violation_rows
 from lakehouse.cli.run_text import (
     aside_lines,
     closing_text,
@@ -15,7 +16,7 @@ from lakehouse.cli.run_text import (
     verification_lines,
     verified_text,
 )
-from lakehouse.cli.screen import Screen
+from lakehouse.cli.screen import Screen, plain_table
 from lakehouse.plan.refresh_plan import RefreshMode, RefreshPlan
 from lakehouse.run.outcome import (
     Notice,
@@ -24,6 +25,7 @@ from lakehouse.run.outcome import (
     RefreshVerified,
     RunEnded,
     RunEvent,
+    RunOutcome,
     RunStarted,
     StepStatus,
 )
@@ -71,7 +73,18 @@ class PlainRun:
             case RefreshVerified(verification=verification):
                 return [verified_text(verification)]
             case RunEnded(outcome=outcome):
-                return [*aside_lines(outcome), closing_text(outcome), *verification_lines(outcome)]
+                return [
+                    *_violation_lines(outcome),
+                    *quarantine_lines(outcome),
+                    *aside_lines(outcome),
+                    closing_text(outcome),
+                    *verification_lines(outcome),
+                ]
+
+
+def _violation_lines(outcome: RunOutcome) -> list[str]:
+    rows = violation_rows(outcome)
+    return plain_table(violation_columns(rows), rows) if rows else []
 
 
 def worth_saying(notices: list[Notice], plan: RefreshPlan) -> list[Notice]:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lakehouse.cli.expectation_text import sifted_text
 from lakehouse.cli.run_events import status_counts
 from lakehouse.cli.screen import Column
-from lakehouse.errors import QueryError, SourceLocation
+from lakehouse.errors import ExpectationFailed, QueryError, SourceLocation
 from lakehouse.plan.refresh_plan import RefreshMode, RefreshPlan
 from lakehouse.run.outcome import Notice, RunOutcome, RunStatus, StepOutcome, StepStatus, Verification
 from lakehouse.serving.figures import count, counted, duration, few
@@ -70,10 +71,10 @@ def refreshed_text(outcome: StepOutcome) -> str:
         case StepStatus.REFRESHED:
             files = f" from {counted(outcome.files, 'file')}" if outcome.files else ""
             rows = f"{outcome.rows_changed} rows" if outcome.is_by_change else counted(outcome.rows_out, "row")
-            written = f"{rows}{files}, version {outcome.version}"
+            written = f"{rows}{files}{sifted_text(outcome)}, version {outcome.version}"
             return f"{name}: refreshed ({outcome.step.mode.value}), {written}, {took}"
         case StepStatus.UNCHANGED:
-            return f"{name}: unchanged, computed and found the same, {took}"
+            return f"{name}: unchanged, computed and found the same{sifted_text(outcome)}, {took}"
         case StepStatus.SKIPPED | StepStatus.BLOCKED:
             return f"{name}: {outcome.status.value}, {outcome.step.reason.text}"
         case StepStatus.FAILED:
@@ -110,7 +111,8 @@ def failure_lines(outcome: StepOutcome, root: Path) -> list[str]:
     error = outcome.error
     if error is None:
         return []
-    lines = [f"{outcome.step.dataset} failed after {duration(outcome.seconds)}", f"  {error}"]
+    ended = "refused" if isinstance(error, ExpectationFailed) else "failed"
+    lines = [f"{outcome.step.dataset} {ended} after {duration(outcome.seconds)}", f"  {error}"]
     source = source_line(root, error.where) if error.where else None
     if source is not None and error.where is not None:
         lines.append(f"  {error.where.line:>4} | {source}")
@@ -163,6 +165,9 @@ def closing_text(outcome: RunOutcome) -> str:
             return f"Stopped after {took}: {_counts_text(counts)}. {kept}"
         case _:
             failed = [str(step.step.dataset) for step in outcome.steps if step.status is StepStatus.FAILED]
+            if outcome.exit_code == ExpectationFailed.exit_code:
+                mend = f"Mend what {few(failed)} gets, or the expectations, and run again."
+                return f"Refused after {took}: {_counts_text(counts)}. {kept} {mend}"
             return f"Failed after {took}: {_counts_text(counts)}. {kept} Fix {few(failed)} and run again."
 
 

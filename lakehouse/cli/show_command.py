@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
+from datetime import datetime, timezone
 from typing import Any
 
-from lakehouse.cli.history_command import REFRESH_COLUMNS
+from lakehouse.cli.expectation_states import expectation_columns, expectation_states
+from lakehouse.cli.history_command import refresh_columns
 from lakehouse.cli.ls_command import state_fields
 from lakehouse.cli.project_arguments import opened_workspace
 from lakehouse.cli.screen import Column, Screen
 from lakehouse.definition.dataset import (
     Dataset,
-    ExternalTable,
     MaterializedView,
     SqlQuery,
     StreamingTable,
     TemporaryView,
 )
-from lakehouse.definition.expectation import Expectation
+from lakehouse.run.quarantined_rows import summarize
 from lakehouse.run.workspace import Workspace
 from lakehouse.serving.figures import count, counted, few, size
 from lakehouse.serving.run_history import refresh_rows
@@ -42,21 +42,26 @@ def execute(arguments: argparse.Namespace, screen: Screen) -> int:
     if shown["columns"]:
         screen.say()
         screen.table(_COLUMNS, shown["columns"])
-    _expectations(shown["expectations"], screen)
+    if shown["expectations"]:
+        screen.say()
+        screen.table(expectation_columns(shown["expectations"], datetime.now(timezone.utc)), shown["expectations"])
     if shown["refreshes"]:
         screen.say()
         screen.say("last refreshes", "bold")
-        screen.table(REFRESH_COLUMNS, shown["refreshes"])
+        screen.table(refresh_columns(shown["refreshes"]), shown["refreshes"])
     return 0
 
 
 def _facts_of(workspace: Workspace, dataset: Dataset) -> dict[str, Any]:
     state = table_states(workspace, [dataset.name])[0]
     graph = known_graph(workspace)
+    aside = summarize(workspace, dataset.name, state.published.record) if state.published is not None else None
     return {
         **state_fields(state),
         **_contents_fields(state),
         **_declared_fields(dataset),
+        "expectations": expectation_states(workspace, dataset),
+        "rows_in_quarantine": aside.rows if aside is not None else 0,
         "location": None if isinstance(dataset, TemporaryView) else workspace.locate(dataset.name),
         "inputs": [str(name) for name in graph.inputs[dataset.name]],
         "readers": [str(name) for name in graph.outputs[dataset.name]],
@@ -81,6 +86,7 @@ def _facts(shown: dict[str, Any], screen: Screen) -> None:
         "read by": few(shown["readers"], 8),
         "version": None if version is None else f"{version}{_beyond(shown)}",
         "rows": None if shown["rows"] is None else count(shown["rows"]),
+        "quarantine": _quarantine_text(shown),
         "stored": None if shown["length"] is None else f"{size(shown['length'])} in {counted(shown['files'], 'file')}",
         "location": shown["location"],
         "tags": ", ".join(shown["tags"]),
@@ -97,21 +103,14 @@ def _facts(shown: dict[str, Any], screen: Screen) -> None:
             screen.say(f"{title:<{width}}  {text}")
 
 
+def _quarantine_text(shown: dict[str, Any]) -> str | None:
+    rows = shown["rows_in_quarantine"]
+    return f"{counted(rows, 'row')}; 'lakehouse quarantine show {shown['dataset']}' shows them" if rows else None
+
+
 def _beyond(shown: dict[str, Any]) -> str:
     newest = shown["newest_version"]
     return f" (its newest, {newest}, is not published)" if newest is not None and newest > shown["version"] else ""
-
-
-def _expectations(expectations: list[dict[str, Any]], screen: Screen) -> None:
-    if not expectations:
-        return
-    screen.say()
-    columns = (
-        Column(key="name", title="expectation"),
-        Column(key="expects", title="expects", folds=True),
-        Column(key="on_violation", title="on violation"),
-    )
-    screen.table(columns, expectations)
 
 
 def _contents_fields(state: TableState) -> dict[str, Any]:
@@ -134,20 +133,8 @@ def _contents_fields(state: TableState) -> dict[str, Any]:
 
 def _declared_fields(dataset: Dataset) -> dict[str, Any]:
     query = dataset.query if isinstance(dataset, MaterializedView | TemporaryView) else None
-    expectations = () if isinstance(dataset, ExternalTable) else getattr(dataset, "expectations", ())
     return {
         "refresh_policy": dataset.refresh_policy.value if isinstance(dataset, MaterializedView) else None,
         "query": query.text if isinstance(query, SqlQuery) else None,
         "sources": [flow.source.files for flow in dataset.flows] if isinstance(dataset, StreamingTable) else [],
-        "expectations": [_expectation_fields(expectation) for expectation in expectations],
-    }
-
-
-def _expectation_fields(expectation: Expectation) -> dict[str, Any]:
-    arguments = json.dumps(expectation.arguments) if expectation.arguments else ""
-    return {
-        "name": expectation.name,
-        "expects": expectation.condition or f"{expectation.type} {arguments}".strip(),
-        "on_violation": expectation.on_violation.value,
-        "severity": expectation.severity.value,
     }

@@ -32,7 +32,9 @@ def query_fingerprint(dataset: Dataset) -> str:
         case MaterializedView():
             return _digest("materialized_view", [_query(dataset.query), dataset.spark_conf])
         case TemporaryView():
-            return _digest("temporary_view", [_query(dataset.query)])
+            # Its expectations decide which rows those that read it see, whatever they are called.
+            dropping = [_expectation(expectation)[1:4] for expectation in dataset.expectations]
+            return _digest("temporary_view", [_query(dataset.query), *dropping])
         case ExternalTable():
             return _digest("external_table", [dataset.path])
     raise AssertionError(f"a kind of dataset without fingerprint: {type(dataset).__name__}")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lakehouse.definition.dataset import MaterializedView, StreamingTable
+from lakehouse.definition.dataset import MaterializedView, StreamingTable, TemporaryView
+from lakehouse.definition.expectation import OnViolation
 from lakehouse.definition.project import Project
 from lakehouse.errors import DefinitionError, DefinitionErrors, InvalidValue
 from lakehouse.graph.dataflow import build_graph
@@ -33,7 +34,22 @@ def layouts(project: Project) -> Iterator[DefinitionError]:
             )
 
 
-RULES = (layouts,)
+def temporary_views(project: Project) -> Iterator[DefinitionError]:
+    """A temporary view is never written, so nothing can be counted, set aside or refused; rows can be left out."""
+    for dataset in project.datasets:
+        if not isinstance(dataset, TemporaryView):
+            continue
+        for expectation in dataset.expectations:
+            if expectation.on_violation is not OnViolation.DROP:
+                yield InvalidValue(
+                    f"the expectation '{expectation.name}' of the temporary view {dataset.name} says "
+                    f"'on_violation: {expectation.on_violation.value}', but a temporary view is never written.",
+                    where=expectation.location,
+                    hint="Declare it on the table that reads the view, or use 'on_violation: drop'.",
+                )
+
+
+RULES = (layouts, temporary_views)
 
 
 def validate_project(project: Project) -> TextReads:

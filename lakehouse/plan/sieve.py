@@ -9,6 +9,12 @@ from dataclasses import dataclass, field
 
 ROWS, DROPPED, QUARANTINED = "rows", "dropped", "quarantined"  # counted for every dataset that has a sieve
 
+# The columns of a quarantine table beside the dataset's own.
+FAILED_EXPECTATIONS, FINGERPRINTS = "_failed_expectations", "_fingerprints"
+QUARANTINED_BY, QUARANTINED_EPOCH, QUARANTINED_AT = "_quarantined_by", "_quarantined_epoch", "_quarantined_at"
+VERSIONS_READ = "_versions_read"
+META = (FAILED_EXPECTATIONS, FINGERPRINTS, QUARANTINED_BY, QUARANTINED_EPOCH, QUARANTINED_AT, VERSIONS_READ)
+
 
 @dataclass(frozen=True, slots=True)
 class RejectReason:

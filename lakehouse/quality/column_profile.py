@@ -30,8 +30,8 @@ class ColumnProfile:
 
     `measured` values are neither NULL nor NaN nor infinite; `mean`, sample standard `deviation` and `quantiles` (at
     `QUANTILES` + 1 even ranks from minimum to maximum) describe them, times in seconds since 1970. `low` and `high`
-    are the least and greatest value as text, cut off where long. `top` are the most frequent values with their counts,
-    for categories. `distinct` is an estimate (2 %). `distinct_sketch` (HyperLogLog) and `quantile_sketch` (KLL of
+    are the least and greatest number or time as text. `top` are the most frequent categories with their counts, long
+    texts left out. `distinct` is an estimate (2 %). `distinct_sketch` (HyperLogLog) and `quantile_sketch` (KLL of
     doubles) are Apache DataSketches' portable bytes, which profiles are merged by.
     """
 

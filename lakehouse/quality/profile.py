@@ -23,7 +23,7 @@ from lakehouse.quality.column_profile import (
 
 ROWS = "profile_rows"
 _COLUMN = "profile_column_"
-_LONGEST = 200  # characters of a least or greatest text
+_LONGEST = 200  # bytes of a text that may be a category
 _TRACKED = 1000  # values that the count of the most frequent ones keeps apart
 _HLL_BITS = 12  # 4 KB, 1.6 % standard error
 _MERGED = "position INT, distinct_sketches ARRAY<BINARY>, quantile_sketches ARRAY<BINARY>"
@@ -72,25 +72,35 @@ def merge_profiles(session: SparkSession, profiles: Sequence[TableProfile]) -> T
 def _aggregate(field: StructField) -> Column:
     column, type_text = F.col(f"`{field.name.replace('`', '``')}`"), field.dataType.simpleString()
     shape = column_shape(type_text)
-    parts = {"name": F.lit(field.name), "type": F.lit(type_text), "nulls": F.count_if(column.isNull())}
-    if shape is not ColumnShape.OPAQUE:
-        # A sketch takes few types; a hash of 64 bits is as distinct as what it is made from, and short.
-        hashed = F.when(column.isNotNull(), F.xxhash64(column))
-        parts["distinct"] = _distinct(F.hll_sketch_agg(hashed, F.lit(_HLL_BITS)))
-        parts["low"] = F.left(F.min(column).cast("string"), F.lit(_LONGEST))
-        parts["high"] = F.left(F.max(column).cast("string"), F.lit(_LONGEST))
+    parts = {"name": F.lit(field.name), "type": F.lit(type_text), "values": F.count(column)}
     if shape is ColumnShape.CATEGORY:
-        # Booleans and texts of other collations and lengths become plain texts.
-        plain = F.left(column.cast("string"), F.lit(_LONGEST))
-        parts["measured"] = F.count(column)
-        parts["top"] = F.call_function("approx_top_k", plain, F.lit(TOP), F.lit(_TRACKED))
+        # A long text is no category, and a thousand of them would fill the memory of a task.
+        short = F.when(F.octet_length(column) <= _LONGEST, column) if type_text == "string" else column.cast("string")
+        parts["top"] = F.call_function("approx_top_k", short, F.lit(TOP), F.lit(_TRACKED))
     elif shape is not ColumnShape.OPAQUE:
         number = _number(column, type_text)
-        parts["measured"] = F.count(number)
         parts["mean"] = F.avg(number)
         parts["deviation"] = F.stddev_samp(number)
         parts["quantiles"] = _quantiles(F.call_function("kll_sketch_agg_double", number))
+        parts["low"] = F.min(column).cast("string")
+        parts["high"] = F.max(column).cast("string")
+    if shape is not ColumnShape.OPAQUE and type_text != "boolean":
+        parts["distinct"] = _distinct(F.hll_sketch_agg(_countable(column, type_text), F.lit(_HLL_BITS)))
     return F.struct(*(part.alias(name) for name, part in parts.items()))
+
+
+def _countable(column: Column, type_text: str) -> Column:
+    """The value in a type that HyperLogLog takes, as cheaply as can be."""
+    match type_text.partition("(")[0]:
+        case "tinyint" | "smallint" | "int" | "bigint" | "string":
+            return column if type_text in {"int", "bigint", "string"} else column.cast("int")
+        case "date":
+            return F.unix_date(column)
+        case "timestamp":
+            return F.unix_micros(column)
+        case _:
+            # 64 bits of hash are as distinct as what they are made from.
+            return F.when(column.isNotNull(), F.xxhash64(column))
 
 
 def _number(column: Column, type_text: str) -> Column:
@@ -115,13 +125,13 @@ def _distinct(sketch: Column) -> Column:
 
 
 def _quantiles(sketch: Column) -> Column:
-    """A struct of a sketch and its quantiles, NULL where it is empty."""
+    """A struct of a sketch, how many values it has seen, and its quantiles, NULL where it is empty."""
     ranks = F.array(*(F.lit(step / QUANTILES) for step in range(QUANTILES + 1)))
 
     def both(made: Column) -> Column:
-        is_filled = F.call_function("kll_sketch_get_n_double", made) > 0
-        values = F.when(is_filled, F.call_function("kll_sketch_get_quantile_double", made, ranks))
-        return F.struct(made.alias("sketch"), values.alias("values"))
+        seen = F.call_function("kll_sketch_get_n_double", made)
+        values = F.when(seen > 0, F.call_function("kll_sketch_get_quantile_double", made, ranks))
+        return F.struct(made.alias("sketch"), seen.alias("measured"), values.alias("values"))
 
     return _once(sketch, both)
 
@@ -140,24 +150,24 @@ def _kll_merge(first: Column, second: Column) -> Column:
 
 
 def _column(rows: int, found: Mapping[str, Any]) -> ColumnProfile:
-    plain = {
-        name: found[name] for name in ("name", "type", "nulls", "low", "high", "mean", "deviation") if name in found
-    }
-    column = ColumnProfile(
-        rows=rows,
-        measured=found.get("measured", 0),
-        top=tuple((item["item"], item["count"]) for item in found.get("top") or () if item["item"] is not None),
-        **plain,
-    )
+    plain = {name: found[name] for name in ("name", "type", "low", "high", "mean", "deviation") if name in found}
+    top = tuple((item["item"], item["count"]) for item in found.get("top") or () if item["item"] is not None)
+    quantiles = found.get("quantiles")
+    # What is NaN or infinite is a value, but not in the sketch.
+    measured = quantiles["measured"] if quantiles else found["values"] if "top" in found else 0
+    column = ColumnProfile(rows=rows, nulls=rows - found["values"], measured=measured, top=top, **plain)
     return _with_sketches(column, found)
 
 
 def _with_sketches(column: ColumnProfile, found: Mapping[str, Any]) -> ColumnProfile:
     distinct, quantiles = found.get("distinct"), found.get("quantiles")
+    sketch = _bytes(distinct["sketch"]) if distinct else None
+    # Two truth values are counted by their names.
+    by_name = len(column.top) if column.type == "boolean" else None
     return replace(
         column,
-        distinct=distinct["estimate"] if distinct else None,
-        distinct_sketch=_bytes(distinct["sketch"]) if distinct else None,
+        distinct=distinct["estimate"] if distinct and sketch else by_name,
+        distinct_sketch=sketch,
         quantiles=tuple(quantiles["values"] or ()) if quantiles else (),
         quantile_sketch=_bytes(quantiles["sketch"]) if quantiles else None,
     )

@@ -34,6 +34,14 @@ from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, s
 from lakehouse.storage.table_log import newest_version
 
 
+@dataclass(frozen=True, slots=True)
+class RunMoment:
+    """The run that loads, and the instant (UTC) that its rows say they came at."""
+
+    run: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedLoad:
     """A load that no reader sees yet; `write` is None where no file brings rows.
@@ -61,9 +69,7 @@ def stage_load(
     table: StreamingTable,
     step: RefreshStep,
     write: TableWrite,
-    run: str,
-    now: datetime,
-    *,
+    moment: RunMoment,
     sift: Callable[[DataFrame], Quarantine] | None = None,
 ) -> StagedLoad:
     """Stages the step's load plan as one write of the table: appended, or replacing the rows of changed files, or all.
@@ -74,7 +80,7 @@ def stage_load(
     """
     assert step.load is not None
     check_changes(step.load, table)
-    load = _Load(session, table, step.load, write, Stamp(epoch=step.epoch, ingested_at=now), sift)
+    load = _Load(session, table, step.load, write, Stamp(epoch=step.epoch, ingested_at=moment.at), sift)
     staged = load.stage()
     aside = load.sifting.set_aside(staged) if staged is not None and load.sifting is not None else None
     counts = load.sifting.counts(staged) if staged is not None and load.sifting is not None else {}
@@ -91,7 +97,7 @@ def stage_load(
             *((entry.path, entry.reason or "it could not be read before") for entry in step.load.known_bad),
             *((bad.file.path, bad.reason) for bad in load.bad),
         ),
-        ledger=tuple(load.ledger(run, _project(write, table))),
+        ledger=tuple(load.ledger(moment.run, _project(write, table))),
         columns_added=load.columns_added() if staged is not None else (),
         notices=tuple(load.notices()),
     )

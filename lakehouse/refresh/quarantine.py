@@ -1,6 +1,6 @@
 """The quarantine table of a dataset: the rows that its expectations set aside, with why, and where they come from.
 
-It has the dataset's columns and those of `META`. Like the rows in the table, those in quarantine belong to exact
+It has the dataset's columns and `plan.sieve.META`. Like the rows in the table, those in quarantine belong to exact
 versions of what was read; the table's record names the version that does. It is committed before the table, so a
 version that no record names is what a run left behind that died in between, and is written over.
 """
@@ -16,13 +16,19 @@ from pyspark.sql import functions as F
 
 from lakehouse.analysis.plan_binding import WEIGHT
 from lakehouse.plan.change_set import CHANGE, Change
-from lakehouse.plan.sieve import NO_SIEVE, QUARANTINED, Sieve
-from lakehouse.refresh.sifting import FAILED_EXPECTATIONS, FINGERPRINTS, is_kept, is_quarantined, masks, rejected
+from lakehouse.plan.sieve import (
+    NO_SIEVE,
+    QUARANTINED,
+    QUARANTINED_AT,
+    QUARANTINED_BY,
+    QUARANTINED_EPOCH,
+    VERSIONS_READ,
+    Sieve,
+)
+from lakehouse.refresh.sifting import is_kept, is_quarantined, masks, rejected
 from lakehouse.refresh.signed_rows import named, null_safe
 from lakehouse.refresh.view_change import WAS, ViewChange
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, stage_write
-
-META = (FAILED_EXPECTATIONS, FINGERPRINTS, "_quarantined_by", "_quarantined_epoch", "_quarantined_at", "_versions_read")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +125,10 @@ class Quarantine:
         stamp = self.stamp
         return found.select(
             "*",
-            F.lit(stamp.run).alias("_quarantined_by"),
-            F.lit(stamp.epoch).cast("bigint").alias("_quarantined_epoch"),
-            F.lit(stamp.at).cast("timestamp").alias("_quarantined_at"),
-            F.lit(stamp.versions_read).alias("_versions_read"),
+            F.lit(stamp.run).alias(QUARANTINED_BY),
+            F.lit(stamp.epoch).cast("bigint").alias(QUARANTINED_EPOCH),
+            F.lit(stamp.at).cast("timestamp").alias(QUARANTINED_AT),
+            F.lit(stamp.versions_read).alias(VERSIONS_READ),
         )
 
 

@@ -18,13 +18,11 @@ from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from lakehouse.analysis.plan_binding import WEIGHT
-from lakehouse.plan.sieve import DROPPED, QUARANTINED, ROWS, Sieve
+from lakehouse.plan.sieve import DROPPED, FAILED_EXPECTATIONS, FINGERPRINTS, QUARANTINED, ROWS, Sieve
 
 _MASK = "__mask"
 _BITS = 60  # of a 64-bit integer
 _PATIENCE = 5.0  # seconds after the end of the write; Spark tells its listeners a moment later
-
-FAILED_EXPECTATIONS, FINGERPRINTS = "_failed_expectations", "_fingerprints"
 
 
 def masks(sieve: Sieve) -> list[str]:

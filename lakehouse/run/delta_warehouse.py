@@ -17,7 +17,6 @@ from lakehouse.errors import UsageError
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import LedgerEntry
 from lakehouse.plan.records import Publication, TableFacts, publication_json, published_tables
-from lakehouse.plan.sieve import DROPPED, QUARANTINED
 from lakehouse.run.judgement_rows import judgement_row
 from lakehouse.run.outcome import RunOutcome, RunStatus, StepOutcome
 from lakehouse.storage.file_ledger import FileLedger
@@ -168,8 +167,8 @@ class DeltaWarehouse:
             "rows_updated": outcome.rows_changed.updated,
             "rows_deleted": outcome.rows_changed.deleted,
             "lacking": json.dumps(list(outcome.lacking)) if outcome.lacking else None,
-            "rows_dropped": record.counts.get(DROPPED, 0) if record else 0,
-            "rows_quarantined": record.counts.get(QUARANTINED, 0) if record else 0,
+            "rows_dropped": outcome.rows_dropped,
+            "rows_quarantined": outcome.rows_quarantined,
             "files": outcome.files,
             "bad_files": len(outcome.bad_files),
             "fingerprint": record.fingerprint if record else None,

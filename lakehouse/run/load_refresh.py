@@ -13,7 +13,7 @@ from lakehouse.errors import ExpectationFailed, OwnershipError
 from lakehouse.plan.records import RefreshRecord
 from lakehouse.plan.refresh_plan import ReasonCode, RefreshStep
 from lakehouse.quality.judgement import Judgement
-from lakehouse.refresh.load import StagedLoad, stage_load
+from lakehouse.refresh.load import RunMoment, StagedLoad, stage_load
 from lakehouse.refresh.quarantine import Quarantine
 from lakehouse.refresh.rows_after import rows_after_write
 from lakehouse.run.refresh_gate import RefreshGate
@@ -61,7 +61,7 @@ class LoadRefresh:
             gates.append((gate, *self.quarantine(gate)))
             return gates[-1][1]
 
-        staged = stage_load(self.session, self.table, self.step, self.write, self.record.run, now, sift=sift)
+        staged = stage_load(self.session, self.table, self.step, self.write, RunMoment(self.record.run, now), sift)
         before = self.step.record
         record = replace(
             self.record, counts=dict(staged.counts), quarantine=before.quarantine if before is not None else -1

@@ -9,7 +9,8 @@ from enum import Enum
 from lakehouse.errors import ExpectationFailed, LakehouseError
 from lakehouse.names import TableName
 from lakehouse.plan.records import Publication, RefreshRecord
-from lakehouse.plan.refresh_plan import BY_CHANGE, RefreshPlan, RefreshStep
+from lakehouse.plan.refresh_plan import BY_CHANGE, RefreshMode, RefreshPlan, RefreshStep
+from lakehouse.plan.sieve import DROPPED, QUARANTINED
 from lakehouse.quality.judgement import Judgement
 
 
@@ -90,9 +91,27 @@ class StepOutcome:
         return self.status is StepStatus.REFRESHED and not is_load and self.step.mode in BY_CHANGE
 
     @property
+    def rows_dropped(self) -> int:
+        """How many of `rows_in` expectations left out for good; of a view, how many of all rows of its query."""
+        return self._counted(DROPPED)
+
+    @property
+    def rows_quarantined(self) -> int:
+        """How many of `rows_in` went to quarantine, or stayed there; of a view, how many of all rows of its query."""
+        if self.step.mode is RefreshMode.REPLAY and self.status is StepStatus.UNCHANGED:
+            return self.rows_in
+        return self._counted(QUARANTINED)
+
+    @property
     def stands(self) -> bool:
         """Whether the table is up to date after this step."""
         return self.status in (StepStatus.REFRESHED, StepStatus.UNCHANGED, StepStatus.SKIPPED)
+
+    def _counted(self, name: str) -> int:
+        # Of a step that did nothing, or was refused, the record is that of the last refresh before.
+        judged = self.status in (StepStatus.REFRESHED, StepStatus.UNCHANGED)
+        is_as_before = self.step.mode is RefreshMode.REPLAY and self.status is StepStatus.UNCHANGED
+        return self.record.counts.get(name, 0) if judged and not is_as_before and self.record is not None else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from functools import cached_property
 from tempfile import gettempdir
 
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.analysis.algebra import optimising_session
 from lakehouse.analysis.query import QueryAnalysis, analyse_query
@@ -24,6 +24,7 @@ from lakehouse.graph.resolution import resolve_reference
 from lakehouse.names import TableName
 from lakehouse.refresh.materialize import shape
 from lakehouse.run.evaluation import MissingTable, evaluate_query, failures_named
+from lakehouse.run.temporary_views import temporary_view_rows
 from lakehouse.storage.session_catalog import SessionCatalog
 
 
@@ -93,7 +94,7 @@ class QueryAnalyst:
         session = self._catalog.session
         while True:
             try:
-                frame = evaluate_query(session, dataset, self._project.spec.root)
+                frame = self._frame(session, dataset)
                 break
             except MissingTable as missing:
                 self._visit(self._resolve(missing, dataset), path)
@@ -105,6 +106,12 @@ class QueryAnalyst:
                 self._declare(dataset.name, output_columns(frame))
             optimiser = self._optimiser if dataset.name in self._explained else None
             self._known[dataset.name] = analyse_query(frame, optimiser)
+
+    def _frame(self, session: SparkSession, dataset: MaterializedView | TemporaryView) -> DataFrame:
+        root = self._project.spec.root
+        if isinstance(dataset, TemporaryView):
+            return temporary_view_rows(session, dataset, root)
+        return evaluate_query(session, dataset, root)
 
     def _declare(self, name: TableName, columns: tuple[OutputColumn, ...]) -> None:
         if not (self._explained and columns and self._stand_in(name, columns)):

@@ -15,11 +15,11 @@ from lakehouse.definition.dataset import StreamingTable
 from lakehouse.errors import ExpectationFailed
 from lakehouse.plan.records import RefreshRecord
 from lakehouse.plan.refresh_plan import RefreshStep
-from lakehouse.plan.sieve import DROPPED
+from lakehouse.plan.sieve import DROPPED, FAILED_EXPECTATIONS, FINGERPRINTS
 from lakehouse.quality.judgement import Judgement
 from lakehouse.refresh.quarantine import Quarantine
 from lakehouse.refresh.rows_after import rows_after_write
-from lakehouse.refresh.sifting import FAILED_EXPECTATIONS, FINGERPRINTS, Sifted, count, marked, rejected
+from lakehouse.refresh.sifting import Sifted, count, marked, rejected
 from lakehouse.refresh.signed_rows import named
 from lakehouse.run.refresh_gate import RefreshGate
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, stage_write

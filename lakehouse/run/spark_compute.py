@@ -29,6 +29,7 @@ from lakehouse.run.outcome import BadFile, StepOutcome, Verification
 from lakehouse.run.refresh_gate import RefreshGate, open_quarantine, stamp_of
 from lakehouse.run.replay import Replay
 from lakehouse.run.spark_staged import SparkStaged
+from lakehouse.run.temporary_views import temporary_view_rows
 from lakehouse.run.view_refresh import ViewRefresh
 from lakehouse.storage.change_feed import FeedCache
 from lakehouse.storage.session_catalog import SessionCatalog
@@ -182,7 +183,7 @@ class SparkCompute:
             if str(name) in record.views:
                 view = self._datasets[name]
                 assert isinstance(view, TemporaryView)
-                catalog.define_temporary(name.name, evaluate_query(catalog.session, view, root))
+                catalog.define_temporary(name.name, temporary_view_rows(catalog.session, view, root))
         return evaluate_query(catalog.session, dataset, root)
 
     def _open_feeds(self, session: SparkSession) -> FeedCache:

@@ -20,7 +20,7 @@ from pyspark.sql.types import StructType
 from lakehouse.errors import ChangeError
 from lakehouse.plan.change_set import CHANGE
 from lakehouse.storage.change_engine import ChangeEngine, CommitNote, RowCounts, lost_race
-from lakehouse.storage.change_frame import KeptFrame, checked_frame, frame_of, keep
+from lakehouse.storage.change_frame import KeptFrame, checked_frame, collected, frame_of, keep
 from lakehouse.storage.change_rows import (
     ChangeRows,
     ChangeRule,
@@ -204,12 +204,12 @@ def _open(path: str) -> DeltaTable | None:
 def _stage_frame(staging: _Staging, frame: DataFrame, resources: ExitStack) -> StagedChange:
     bound = staging.change.at_most
     if bound is not None and staging.choose(staging.size(bound, 0, bound)).committer is Committer.DELTALAKE:
-        return _stage_rows(staging, frame.toArrow(), resources)
+        return _stage_rows(staging, collected(frame), resources)
     kept = keep(staging.change, frame, resources)
     choice = staging.choose(staging.size(kept.rows, kept.bytes, kept.rows - kept.inserts))
     if choice.committer is Committer.SPARK:
         return _stage_spark(staging, kept, choice, resources)
-    return _stage_rows(staging, frame.toArrow(), resources, kept)
+    return _stage_rows(staging, collected(frame), resources, kept)
 
 
 def _stage_rows(staging: _Staging, rows: pa.Table, resources: ExitStack, kept: KeptFrame | None = None) -> StagedChange:

@@ -124,3 +124,13 @@ def _is_comparable(kind: DataType) -> bool:
 def _is_same(found: DataType, wanted: DataType) -> bool:
     """Equal but for what may be NULL, which the table decides."""
     return found.simpleString() == wanted.simpleString()
+
+
+def collected(frame: DataFrame) -> pa.Table:
+    """The rows of a frame in this process's memory, in buffers of its own.
+
+    The arrays that come from the JVM have no offsets where a nested text has no values, which Arrow's format allows;
+    `deltalake` reads the first offset all the same.
+    """
+    rows = frame.toArrow()
+    return rows.take(pa.array(range(rows.num_rows), pa.int64()))

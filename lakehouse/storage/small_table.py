@@ -70,7 +70,12 @@ def read_rows(table: DeltaTable, columns: Iterable[str], filters: Iterable[Filte
     chosen = ", ".join(f'"{column}"' for column in columns)
     conditions = [f'("{column}" {_operator(operator)} {_literal(value)})' for column, operator, value in filters]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return plain_rows(QueryBuilder().register("rows", table).execute(f'SELECT {chosen} FROM "rows"{where}').read_all())
+    return ask(table, f'SELECT {chosen} FROM "rows"{where}')
+
+
+def ask(table: DeltaTable, query: str) -> list[dict[str, Any]]:
+    """The rows of a query, in the SQL of `deltalake`, over the table under the name `rows`."""
+    return plain_rows(QueryBuilder().register("rows", table).execute(query).read_all())
 
 
 def text_literal(text: str) -> str:

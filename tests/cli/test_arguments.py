@@ -18,7 +18,7 @@ from lakehouse.cli.arguments import build_parser
 Command = Callable[..., Answer]
 COMMANDS = {
     *("init", "validate", "dry-run", "run", "check"),
-    *("ls", "show", "explain", "history", "lineage", "report", "reset", "doctor", "sql"),
+    *("ls", "show", "explain", "history", "lineage", "report", "reset", "doctor", "sql", "quarantine"),
 }
 
 

@@ -58,7 +58,7 @@ def test_what_is_counted_is_exact(spark: SparkSession) -> None:
     assert items is not None
     assert dict(kind.top) == {f"k{n}": len(range(n, ROWS, 7)) for n in range(7)}
     assert dict(flag.top) == {"false": ROWS * 3 // 4, "true": ROWS // 4}
-    assert (kind.low, kind.high, kind.distinct) == ("k0", "k6", 7)
+    assert (kind.low, kind.high, kind.distinct, flag.distinct) == (None, None, 7, 2)
     assert (items.nulls, items.distinct, items.quantile_sketch) == (0, None, None)
 
 
@@ -95,6 +95,13 @@ def test_values_that_are_no_numbers_are_left_out(spark: SparkSession) -> None:
     assert (column.rows, column.nulls, column.measured, column.mean) == (6, 1, 2, 1.5)
     assert (column.low, column.high) == ("-Infinity", "NaN")
     assert (column.quantiles[0], column.quantiles[-1]) == (1.0, 2.0)
+
+
+def test_long_texts_are_no_categories(spark: SparkSession) -> None:
+    frame = spark.createDataFrame([("ä" * 100,), ("ä" * 101,), (None,)], "x STRING")
+    [column] = profiled(frame).columns
+    assert (column.nulls, column.measured, column.distinct) == (1, 2, 2)
+    assert column.top == (("ä" * 100, 1),)
 
 
 def test_an_empty_table_and_columns_of_nulls(spark: SparkSession) -> None:

@@ -16,7 +16,7 @@ from lakehouse.errors import SourceLocation
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import FileStatus, LoadPlan, plan_load
 from lakehouse.plan.refresh_plan import Reason, ReasonCode, RefreshMode, RefreshStep
-from lakehouse.refresh.load import StagedLoad, stage_load
+from lakehouse.refresh.load import RunMoment, StagedLoad, stage_load
 from lakehouse.storage.file_ledger import FileLedger
 from lakehouse.storage.source_files import hash_changes, list_source_files
 from lakehouse.storage.staged_write import TableWrite, WriteMode
@@ -86,7 +86,7 @@ class Landing:
             mode=WriteMode.OVERWRITE if full else WriteMode.APPEND,
             evolve=True,
         )
-        return stage_load(self.spark, self.table, step, write, f"run {self.epoch + 1}", NOW)
+        return stage_load(self.spark, self.table, step, write, RunMoment(f"run {self.epoch + 1}", NOW))
 
     def load(self, *, full: bool = False) -> StagedLoad:
         """The next load, committed and confirmed."""

@@ -233,12 +233,10 @@ def test_dry_run_plans_what_run_executes_and_writes_nothing(shop: Project) -> No
 
 
 def test_what_is_not_enforced_is_said(shop: Project) -> None:
-    shop.write(
-        "tables/checked.yml",
-        "materialized_view: gold.checked\nquery: SELECT 1 AS a\nexpectations: [{expect: a > 0, on_violation: drop}]\n",
-    )
+    shop.write("spark-pipeline.yml", SPEC + "access: access.yml\n")
+    shop.write("access.yml", "")
     shop.run()
-    assert [event.about for event in shop.events if isinstance(event, Notice)] == ["gold.checked"]
+    assert [event.about for event in shop.events if isinstance(event, Notice)] == ["access.yml"]
 
 
 def test_time_and_undeclared_reads_are_recomputed_each_time(shop: Project) -> None:
