@@ -23,8 +23,6 @@ from lakehouse.errors import DefinitionErrors, LakehouseError
 _WIDE = 100
 _STYLES = {
     "failed": "red",
-    "error": "red",
-    "passed": "green",
     "skipped": "yellow",
     "blocked": "red",
     "died": "red",
