@@ -59,15 +59,23 @@ def table(
     tags: Sequence[str] = (),
     primary_key: Sequence[str] = (),
     refresh_policy: str = "auto",
+    suite: str | None = None,
     **arguments: Any,
 ) -> Any:
     """As `pyspark.pipelines.table`, for a function that returns a batch frame: the same as `materialized_view`.
 
     `tags` are words to select by, `primary_key` the columns that identify a row. `refresh_policy` says how it may be
-    refreshed when what it reads changed: auto, incremental, incremental_strict, full. Returns the function.
+    refreshed when what it reads changed: auto, incremental, incremental_strict, full. `suite` is a file with more
+    expectations, a suite of Great Expectations. Returns the function.
     """
     return _registering(
-        _spark.table, query_function, arguments, tags=tags, primary_key=primary_key, refresh_policy=refresh_policy
+        _spark.table,
+        query_function,
+        arguments,
+        tags=tags,
+        primary_key=primary_key,
+        refresh_policy=refresh_policy,
+        suite=suite,
     )
 
 
@@ -77,12 +85,14 @@ def materialized_view(
     tags: Sequence[str] = (),
     primary_key: Sequence[str] = (),
     refresh_policy: str = "auto",
+    suite: str | None = None,
     **arguments: Any,
 ) -> Any:
     """As `pyspark.pipelines.materialized_view`: a stored dataset whose rows are what the function returns.
 
     `tags` are words to select by, `primary_key` the columns that identify a row. `refresh_policy` says how it may be
-    refreshed when what it reads changed: auto, incremental, incremental_strict, full. Returns the function.
+    refreshed when what it reads changed: auto, incremental, incremental_strict, full. `suite` is a file with more
+    expectations, a suite of Great Expectations. Returns the function.
     """
     return _registering(
         _spark.materialized_view,
@@ -91,6 +101,7 @@ def materialized_view(
         tags=tags,
         primary_key=primary_key,
         refresh_policy=refresh_policy,
+        suite=suite,
     )
 
 
@@ -104,7 +115,7 @@ def streaming_table(name: str, *, files: str | None = None, **settings: Any) -> 
 
     `settings` are the keys of a YAML `streaming_table`: those of its `source` (format, options, schema,
     schema_evolution, on_change, deduplicate, max_bad_files, select), those of the table (comment, tags, columns,
-    table_properties, partition_by, cluster_by, primary_key, expectations), or `sources` instead of `files`.
+    table_properties, partition_by, cluster_by, primary_key, expectations, suite), or `sources` instead of `files`.
     Raises UnknownKey or InvalidValue.
     """
     for key in settings:
@@ -168,11 +179,12 @@ def _registering(
     tags: Sequence[str] = (),
     primary_key: Sequence[str] = (),
     refresh_policy: str = "auto",
+    suite: str | None = None,
 ) -> Any:
     def register(decorated: Any) -> Any:
         decorator(**arguments)(decorated)
-        if tags or primary_key or refresh_policy != "auto":
-            _registry().annotate_last(tags=tags, primary_key=primary_key, refresh_policy=refresh_policy)
+        if tags or primary_key or refresh_policy != "auto" or suite is not None:
+            _registry().annotate_last(tags=tags, primary_key=primary_key, refresh_policy=refresh_policy, suite=suite)
         return decorated
 
     return register if function is None else register(function)

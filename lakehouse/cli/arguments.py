@@ -15,7 +15,7 @@ EXIT_CODES = """exit codes:
   0    done
   1    a refresh failed, source files were set aside, or --verify found a difference
   2    wrong usage, wrong definition, or something missing on this machine
-  3    an expectation with 'on_violation: fail' refused a refresh, and nothing else failed
+  3    an expectation refused a refresh and nothing else failed, or a check found one that is not met
   4    another run holds the project
   70   an error in lakehouse itself
   130  stopped by Ctrl-C; 143 by SIGTERM"""
@@ -67,6 +67,7 @@ def build_parser() -> ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _making(parser, commands)
     _running(parser, commands)
+    _checking(parser, commands)
     _looking(parser, commands)
     _quarantine(parser, commands)
     _mending(parser, commands)
@@ -162,6 +163,33 @@ def _add_selection(command: ArgumentParser) -> None:
     group.add_argument(
         "--exclude", metavar="EXPR", action="append", default=[], help="leave these out of the selection"
     )
+
+
+def _checking(parser: ArgumentParser, commands: Any) -> None:
+    check = parser.add_command(
+        commands,
+        "check",
+        "judge the published tables by their expectations; what was judged before is not judged again",
+        "lakehouse check silver.orders --full",
+    )
+    check.add_argument("tables", metavar="TABLE", nargs="*", help="names of datasets (default: all with expectations)")
+    check.add_argument("--full", action="store_true", help="judge everything, also what was judged on this version")
+    check.add_argument(
+        "--engine",
+        choices=("lakehouse", "great_expectations"),
+        default="lakehouse",
+        help="who judges: one pass of our own (default), or Great Expectations wherever it has the type",
+    )
+    check.add_argument(
+        "--results", metavar="DIR", help="also write the verdicts as result files of Great Expectations, one a table"
+    )
+    check.add_argument(
+        "--export-suite",
+        metavar="PATH|-",
+        help="judge nothing; write the expectations as suites of Great Expectations into a file (one TABLE), a folder, "
+        "or, with -, to standard output",
+    )
+    _add_project(check)
 
 
 def _looking(parser: ArgumentParser, commands: Any) -> None:

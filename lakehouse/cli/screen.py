@@ -23,6 +23,7 @@ from lakehouse.errors import DefinitionErrors, LakehouseError
 _WIDE = 100
 _STYLES = {
     "failed": "red",
+    "skipped": "yellow",
     "blocked": "red",
     "died": "red",
     "missing": "red",

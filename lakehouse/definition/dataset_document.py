@@ -25,6 +25,7 @@ from lakehouse.definition.file_source import read_flows
 from lakehouse.definition.project import ProjectSpec
 from lakehouse.definition.sql_query import read_query
 from lakehouse.definition.strict_model import StrictModel, Texts, Words, checked
+from lakehouse.definition.suite_file import with_suite
 from lakehouse.errors import DefinitionError, DefinitionErrors, InvalidValue, UnknownKey
 
 
@@ -45,6 +46,7 @@ class StoredModel(DatasetModel):
     cluster_by: Words = Field(default_factory=list)
     primary_key: Words = Field(default_factory=list)
     expectations: Any = None
+    suite: str | None = None
 
 
 class StreamingTableModel(StoredModel):
@@ -119,9 +121,7 @@ class _Reading:
         named = view_name if self.kind == "temporary_view" else table_name
         name = self._part(lambda: named(str(self.value[self.kind]), self.spec, self.where))
         columns = self._part(lambda: read_columns(self.document, self.value["columns"]), key="columns")
-        expectations = self._part(
-            lambda: read_expectations(self.document, ("expectations",), self.value["expectations"]), key="expectations"
-        )
+        expectations = self._expectations()
         flows = None
         if self.kind == "streaming_table":
             flows = self._part(lambda: read_flows(self.document, str(name or self.value[self.kind]), self.value))
@@ -129,6 +129,16 @@ class _Reading:
         if self.problems:
             raise DefinitionErrors(self.problems) if len(self.problems) > 1 else self.problems[0]
         return self._assembled(model, name, columns or (), expectations or (), flows or query)
+
+    def _expectations(self) -> tuple[Expectation, ...]:
+        """Those that are declared here, then those of a suite."""
+        here: tuple[Expectation, ...] | None = self._part(
+            lambda: read_expectations(self.document, ("expectations",), self.value["expectations"]), key="expectations"
+        )
+        name = self.value.get("suite")
+        if "suite" not in MODELS[self.kind].model_fields or not isinstance(name, str):
+            return here or ()  # the model says what is wrong
+        return self._part(lambda: with_suite(here or (), self.spec.root, name, self.document.where("suite"))) or ()
 
     def _part(self, read: Any, *, key: str | None = None) -> Any:
         if key is not None and self.value.get(key) is None:

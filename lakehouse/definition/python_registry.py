@@ -26,6 +26,7 @@ from lakehouse.definition.project import ProjectSpec
 from lakehouse.definition.recorded_expectation import recorded_expectations
 from lakehouse.definition.refresh_policy import read_refresh_policy
 from lakehouse.definition.strict_model import text_of
+from lakehouse.definition.suite_file import with_suite
 from lakehouse.definition.user_frame import calling_line, location_in
 from lakehouse.errors import DefinitionError, DefinitionErrors, DuplicateName, InvalidValue, SourceLocation
 
@@ -42,6 +43,7 @@ class _Registered:
     tags: tuple[str, ...] = ()
     primary_key: tuple[str, ...] = ()
     refresh_policy: Any = RefreshPolicy.AUTO.value
+    suite: str | None = None
 
 
 class ProjectRegistry(GraphElementRegistry):
@@ -94,8 +96,11 @@ class ProjectRegistry(GraphElementRegistry):
         where = self._where()
         self._declared.append(read_dataset(Document(value=value, file=where.file, line=where.line), self._spec))
 
-    def annotate_last(self, *, tags: Sequence[str], primary_key: Sequence[str], refresh_policy: Any) -> None:
+    def annotate_last(
+        self, *, tags: Sequence[str], primary_key: Sequence[str], refresh_policy: Any, suite: str | None
+    ) -> None:
         """Adds what pyspark's decorators do not take to the dataset registered last."""
+        self._registered[-1].suite = suite
         self._registered[-1].refresh_policy = refresh_policy  # looked at with the rest, so that problems show at once
         self._registered[-1].tags = (tags,) if isinstance(tags, str) else tuple(tags)
         self._registered[-1].primary_key = (primary_key,) if isinstance(primary_key, str) else tuple(primary_key)
@@ -133,6 +138,8 @@ class ProjectRegistry(GraphElementRegistry):
         )
         spark_conf = tuple(sorted((key, str(text_of(value))) for key, value in flow.spark_conf.items()))
         expectations = self._expectations(flow.func)
+        if registered.suite is not None:
+            expectations = with_suite(expectations, self._spec.root, registered.suite, where)
         if isinstance(output, TemporaryView):
             if spark_conf:
                 self.notices.append(f"{where}: spark_conf of a temporary view has no effect; its readers' holds.")

@@ -1,4 +1,4 @@
-"""Expectations as a suite of Great Expectations in its own JSON, and back.
+"""Expectations as a suite of Great Expectations in its own JSON; `definition.suite_file` reads it back.
 
 Great Expectations has no place for a SQL condition over a row, for what a violation does, or for our own types. A
 condition becomes a query for violating rows; the rest is kept under `meta`, so that reading a suite that was written
@@ -7,15 +7,15 @@ here gives the same expectations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lakehouse.definition.expectation import Expectation
 from lakehouse.definition.expectation_types import own_expectation_types
-from lakehouse.errors import InvalidValue
-from lakehouse.quality.literals import identifier, literal, literals
+from lakehouse.definition.suite_file import META, read_suite
 
-_META = "lakehouse"
+__all__ = ["declaration", "engine_arguments", "read_suite", "suite_document", "suite_entry"]
+
 _QUERY_TYPE = "unexpected_rows_expectation"
 _SETS = ("value_set",)
 
@@ -28,21 +28,9 @@ def suite_document(name: str, expectations: Sequence[Expectation]) -> dict[str, 
         if expectation.type in own_expectation_types():
             own.append({"position": position, "expectation": declaration(expectation)})
         else:
-            known.append(_entry(expectation))
-    meta = {_META: {"expectations": own}} if own else {}
+            known.append(suite_entry(expectation))
+    meta = {META: {"expectations": own}} if own else {}
     return {"name": name, "expectations": known, "meta": meta}
-
-
-def read_suite(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The expectations of a suite as YAML would declare them. Raises InvalidValue for what is no suite."""
-    entries = document.get("expectations")
-    if not isinstance(entries, list):
-        raise InvalidValue("a suite of Great Expectations has a list of 'expectations'.")
-    found = [_declared(entry) for entry in entries]
-    own = (document.get("meta") or {}).get(_META, {}).get("expectations", ())
-    for each in sorted(own, key=lambda item: item["position"]):
-        found.insert(each["position"], each["expectation"])
-    return found
 
 
 def declaration(expectation: Expectation) -> dict[str, Any]:
@@ -72,7 +60,8 @@ def engine_arguments(expectation: Expectation) -> dict[str, Any]:
     return arguments
 
 
-def _entry(expectation: Expectation) -> dict[str, Any]:
+def suite_entry(expectation: Expectation) -> dict[str, Any]:
+    """An expectation as one of a suite, with what Great Expectations has no place for under `meta`."""
     ours = {"name": expectation.name, "on_violation": expectation.on_violation.value}
     if expectation.type is None:
         ours["condition"] = expectation.condition or ""
@@ -86,52 +75,8 @@ def _entry(expectation: Expectation) -> dict[str, Any]:
         "type": kind,
         "kwargs": arguments,
         "severity": expectation.severity.value,
-        "meta": {**(expectation.arguments.get("meta") or {}), _META: ours},
+        "meta": {**(expectation.arguments.get("meta") or {}), META: ours},
     }
     if expectation.arguments.get("description"):
         entry["description"] = expectation.arguments["description"]
     return entry
-
-
-def _declared(entry: Any) -> dict[str, Any]:
-    kind = entry.get("type") or entry.get("expectation_type") if isinstance(entry, dict) else None
-    if not isinstance(kind, str):
-        raise InvalidValue("an expectation of a suite has a 'type' and 'kwargs'.")
-    meta = dict(entry.get("meta") or {})
-    ours = meta.pop(_META, None) or {}
-    if "condition" in ours:
-        declared: dict[str, Any] = {"expect": ours["condition"]}
-    else:
-        arguments = dict(entry.get("kwargs") or {})
-        arguments.pop("batch_id", None)
-        if isinstance(arguments.get("row_condition"), dict):
-            arguments.update(row_condition=_condition(arguments["row_condition"]), condition_parser="spark")
-        if meta:
-            arguments["meta"] = meta
-        if entry.get("description"):
-            arguments["description"] = entry["description"]
-        declared = {kind: arguments}
-    declared.update({key: ours[key] for key in ("name", "on_violation") if key in ours})
-    if entry.get("severity"):
-        declared["severity"] = entry["severity"]
-    return declared
-
-
-def _condition(value: Mapping[str, Any]) -> str:
-    """One of Great Expectations' condition objects as SQL."""
-    match value.get("type"):
-        case "pass_through":
-            return str(value["pass_through_filter"])
-        case "and" | "or":
-            joint = f" {value['type'].upper()} "
-            return joint.join(f"({_condition(each)})" for each in value["conditions"])
-        case "nullity":
-            return f"{identifier(value['column']['name'])} IS {'' if value['is_null'] else 'NOT '}NULL"
-        case "comparison":
-            column, operator, parameter = identifier(value["column"]["name"]), value["operator"], value["parameter"]
-            if operator not in ("IN", "NOT_IN"):
-                return f"{column} {operator} {literal(parameter)}"
-            if not parameter:
-                return "false" if operator == "IN" else "true"
-            return f"{column} {operator.replace('_', ' ')} ({literals(parameter)})"
-    raise InvalidValue(f"a 'row_condition' of the type '{value.get('type')}' is not known.")

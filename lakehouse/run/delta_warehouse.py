@@ -71,6 +71,11 @@ class DeltaWarehouse:
             found = self._last_before(moment)
         return found
 
+    def published_at(self, run: str) -> datetime | None:
+        """When a run published; None if it did not."""
+        found = self._publication([("run", "=", run)])
+        return found.published_at if found else None
+
     def publish(self, publication: Publication) -> None:
         """See `run.ports.Warehouse`."""
         row = {

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from lakehouse.quality.judgement import Judgement
+from lakehouse.quality.rule import EngineRule, RowRule, TableRule
+from lakehouse.quality.verdict import Status, Verdict
 from lakehouse.run.outcome import StepOutcome, StepStatus
 
 
@@ -42,3 +45,18 @@ def described(judgement: Judgement, at: datetime) -> dict[str, Any]:
         "details": verdict.details,
         "judged_at": at,
     }
+
+
+def recorded_verdict(row: Mapping[str, Any], rule: RowRule | TableRule | EngineRule) -> Verdict:
+    """The verdict in a row of `system/expectations`, as one on `rule`, which asks the same."""
+    return Verdict(
+        rule=rule.name,
+        fingerprint=rule.fingerprint,
+        status=Status(row["status"]),
+        passed_records=row["passed_records"],
+        failed_records=row["failed_records"],
+        elements=row["element_count"],
+        missing=row["missing_records"],
+        observed=None if row["observed"] is None else json.loads(row["observed"]),
+        details=row["details"],
+    )

@@ -24,6 +24,7 @@ from lakehouse.refresh.load import source_columns
 from lakehouse.run.evaluation import working_directory
 from lakehouse.run.location import locate
 from lakehouse.run.query_analysis import QueryAnalyst
+from lakehouse.run.spark_checking import SparkChecking
 from lakehouse.run.spark_compute import SparkCompute
 from lakehouse.storage.session import isolated_session, open_session, stop_session
 from lakehouse.storage.session_catalog import SessionCatalog
@@ -97,6 +98,10 @@ class SparkSide:
     ) -> SparkCompute:
         """The `Compute` port for a surveyed project."""
         return SparkCompute(project, graph, identities, self.catalog, now)
+
+    def checking(self, project: Project, versions: Mapping[TableName, int], now: datetime) -> SparkChecking:
+        """Who judges the project's tables at these versions."""
+        return SparkChecking(project, self.catalog(), versions, now)
 
     def close(self) -> None:
         """Ends the session, and Spark if it was started here."""

@@ -19,12 +19,14 @@ from lakehouse.definition.spec_file import find_project, read_spec
 from lakehouse.errors import DefinitionError, InvalidValue, LakehouseError, UnknownName, UsageError
 from lakehouse.names import TableName, parse_table_name, split_name
 from lakehouse.plan.records import Publication, PublishedTable
+from lakehouse.run.checking import CheckRequest, Engine, run_check
 from lakehouse.run.delta_warehouse import DeltaWarehouse
 from lakehouse.run.outcome import Notice, RunEvent, StepStatus
 from lakehouse.run.pipeline import explain, run_pipeline
 from lakehouse.run.request import RunRequest
 from lakehouse.run.stopping import StopRequest
 from lakehouse.run.workspace import Workspace
+from lakehouse.serving.check_report import CheckReport
 from lakehouse.serving.explanation import explained_table
 from lakehouse.serving.overview import overview_html
 from lakehouse.serving.plan_explanation import explanation_lines
@@ -164,6 +166,21 @@ class Connection:
             workspace = Workspace(self._root, target=self._target, variables=self._variables)
             outcome = run_pipeline(workspace, request, emit, stop.stopped)
         return RunReport(outcome=outcome, notices=tuple(notices))
+
+    def check(self, tables: str | Iterable[str] = (), *, full: bool = False, engine: str = "lakehouse") -> CheckReport:
+        """Judges the newest published versions by their expectations, as `lakehouse check` does: the named tables,
+        or all that declare some. With `full` also what was judged before; `engine` may be `great_expectations`.
+
+        Raises UsageError, DefinitionError and its kin; what is not met, or cannot be judged, is in the report.
+        """
+        self._require_open()
+        engines = [each.value for each in Engine]
+        if engine not in engines:
+            raise UsageError(f"there is no engine '{engine}'.", hint=f"Choose {' or '.join(engines)}.")
+        _SPARK.begin(self)
+        workspace = Workspace(self._root, target=self._target, variables=self._variables)
+        request = CheckRequest(tables=_texts(tables), full=full, engine=Engine(engine))
+        return CheckReport(outcome=run_check(workspace, request, lambda event: None))
 
     def history(self, table: str | None = None) -> PandasFrame:
         """Past runs, or what past runs did to one table (those that had nothing to do for it left out), newest first,

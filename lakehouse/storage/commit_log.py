@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,12 @@ class CommitLog:
         except (FileNotFoundError, NotADirectoryError, DeltaError):
             return None
         return Commit(version, tuple(json.loads(line) for line in text.splitlines() if line.strip()))
+
+    def committed_at(self, version: int) -> datetime | None:
+        """When this version was committed, by its writer's clock, in UTC; None if the log does not say."""
+        commit = self.commit(version)
+        stamp = None if commit is None else commit.note.get("timestamp")
+        return None if stamp is None else datetime.fromtimestamp(stamp / 1000, timezone.utc)
 
     def _read(self, name: str) -> bytes:
         if self._folder is not None:

@@ -17,22 +17,8 @@ from lakehouse.cli.arguments import build_parser
 
 Command = Callable[..., Answer]
 COMMANDS = {
-    *(
-        "init",
-        "validate",
-        "dry-run",
-        "run",
-        "ls",
-        "show",
-        "explain",
-        "history",
-        "lineage",
-        "report",
-        "reset",
-        "doctor",
-        "sql",
-        "quarantine",
-    ),
+    *("init", "validate", "dry-run", "run", "check"),
+    *("ls", "show", "explain", "history", "lineage", "report", "reset", "doctor", "sql", "quarantine"),
 }
 
 
