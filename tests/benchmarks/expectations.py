@@ -90,6 +90,12 @@ def write_project(root: Path) -> None:
     (root / "tables/views.yml").write_text("---\n".join(documents))
 
 
+def make_events(spark: SparkSession, root: Path, rows: int) -> None:
+    """The table of ten columns, in eight files."""
+    events = spark.range(rows).selectExpr(*_split(COLUMNS))
+    events.repartition(8).write.format("delta").save(str(root / "events"))
+
+
 def refresh(root: Path, view: str) -> float:
     """Seconds of one full refresh of a view, as the run itself records them."""
     request = RunRequest(full_refresh=(f"lab.{view}",))
@@ -139,8 +145,7 @@ def main() -> None:
     write_project(root)
     spark = open_session({}, app_name="expectations", master="local[2]")
     try:
-        rows = spark.range(arguments.rows).selectExpr(*_split(COLUMNS))
-        rows.repartition(8).write.format("delta").save(str(root / "events"))
+        make_events(spark, root, arguments.rows)
         sides: dict[str, Callable[[], float]] = {"bare write": lambda: bare(spark, root)}
         sides |= {view: (lambda view=view: refresh(root, view)) for view in VIEWS}  # type: ignore[misc]
         sides["aggregate by hand"] = lambda: by_hand(spark, root)[0]
