@@ -174,6 +174,7 @@ def _checking(parser: ArgumentParser, commands: Any) -> None:
     )
     check.add_argument("tables", metavar="TABLE", nargs="*", help="names of datasets (default: all with expectations)")
     check.add_argument("--full", action="store_true", help="judge everything, also what was judged on this version")
+    check.add_argument("--profile", action="store_true", help="profile every version that has no profile yet")
     check.add_argument(
         "--engine",
         choices=("lakehouse", "great_expectations"),

@@ -32,7 +32,9 @@ def execute(arguments: argparse.Namespace, screen: Screen) -> int:
         names = listed(arguments.tables)
         if arguments.export_suite is not None:
             return _export(checkable(workspace, names), arguments.export_suite, bool(names), screen)
-        request = CheckRequest(tables=names, full=arguments.full, engine=Engine(arguments.engine))
+        request = CheckRequest(
+            tables=names, full=arguments.full, engine=Engine(arguments.engine), profile=arguments.profile
+        )
         outcome = run_check(workspace, request, lambda event: _tell(event, screen))
         if not outcome.tables and not outcome.unpublished:
             screen.event("notice", text="no dataset declares expectations", about="")

@@ -51,7 +51,7 @@ def judge_frame(frame: DataFrame, rules: CompiledRules, context: JudgingContext)
             found[rule.name] = without_judgement(rule, Status.ERROR, failure)
             continue
         if rule.kind is TableRuleKind.DRIFT and context.drift is None:
-            found[rule.name] = without_judgement(rule, Status.SKIPPED, "nothing measures drift here")
+            found[rule.name] = without_judgement(rule, Status.SKIPPED, "drift is measured by a check")
             continue
         try:
             found[rule.name] = judge_table_rule(rule, {**values, **evidence.of(rule, values)})

@@ -50,11 +50,12 @@ class Engine(str, Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRequest:
     """`tables` names datasets exactly (default: all that declare expectations); with `full`, verdicts that are there
-    are made anew."""
+    are made anew; with `profile`, versions that have no profile get one."""
 
     tables: tuple[str, ...] = ()
     full: bool = False
     engine: Engine = Engine.LAKEHOUSE
+    profile: bool = False
 
 
 def run_check(workspace: Workspace, request: CheckRequest, emit: Callable[[CheckEvent], None]) -> CheckOutcome:
@@ -88,10 +89,12 @@ def run_check(workspace: Workspace, request: CheckRequest, emit: Callable[[Check
             known=sum(len(task.known) for task in tasks),
         )
     )
-    judge = _Judge(workspace, publication, request.engine, started_at)
+    judge = _Judge(workspace, publication, request.engine, (check, started_at))
     tables = []
     for task in tasks:
         tables.append(_check_table(task, judge, check, emit))
+        if request.profile:
+            judge.profile(task)
     return CheckOutcome(
         check=check,
         tables=tuple(tables),
@@ -123,8 +126,11 @@ def checkable(workspace: Workspace, names: Iterable[str] = ()) -> list[StoredDat
 class _Judge:
     """Spark's part, made when the first rule needs it."""
 
-    def __init__(self, workspace: Workspace, publication: Publication | None, engine: Engine, now: datetime) -> None:
-        self.workspace, self.now = workspace, now
+    def __init__(
+        self, workspace: Workspace, publication: Publication | None, engine: Engine, moment: tuple[str, datetime]
+    ) -> None:
+        self.workspace, self.now = workspace, moment[1]
+        self._moment = moment
         self._versions = {name: table.version for name, table in publication.tables.items()} if publication else {}
         self._by_great_expectations = engine is Engine.GREAT_EXPECTATIONS
         self._checking: SparkChecking | None = None
@@ -133,10 +139,29 @@ class _Judge:
         """The rules of the task that are due, by name."""
         if not task.due:
             return {}
-        if self._checking is None:
-            self._checking = self.workspace.spark.checking(self.workspace.project, self._versions, self.now)
-        found = self._checking.judge(task, by_great_expectations=self._by_great_expectations)
+        found = self._open().judge(task, by_great_expectations=self._by_great_expectations)
         return {judgement.rule.name: judgement for judgement in found}
+
+    def profile(self, task: TableTask) -> None:
+        """Takes the profile of the task's version, unless it is there."""
+        known = self.workspace.warehouse.profiles.rows(
+            columns=["version"],
+            filters=[
+                ("project", "=", self.workspace.project.spec.name),
+                ("dataset", "=", str(task.dataset.name)),
+                ("version", "=", task.version),
+            ],
+        )
+        if not known:
+            self._open().profile(task)
+
+    def _open(self) -> SparkChecking:
+        if self._checking is None:
+            workspace = self.workspace
+            self._checking = workspace.spark.checking(
+                workspace.project, self._versions, workspace.warehouse, self._moment
+            )
+        return self._checking
 
 
 def _check_table(task: TableTask, judge: _Judge, check: str, emit: Callable[[CheckEvent], None]) -> CheckedTable:

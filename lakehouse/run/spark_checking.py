@@ -20,21 +20,34 @@ from lakehouse.quality.judging import JudgingContext, judge_frame
 from lakehouse.quality.rule import CompiledRules, EngineRule, RowRule, TableRule, compile_rules
 from lakehouse.quality.verdict import Status, Verdict, without_judgement
 from lakehouse.run.check_plan import Rule, TableTask, in_order
+from lakehouse.run.delta_warehouse import DeltaWarehouse
 from lakehouse.run.location import locate
+from lakehouse.run.profiling import VersionProfiles
 from lakehouse.storage.session_catalog import SessionCatalog
 from lakehouse.storage.table_log import newest_version
 
 
 class SparkChecking:
-    """Judges tables of one project at the given versions, as of `now`."""
+    """Judges tables of one project at the given versions; `moment` is the check's name and the instant it began."""
 
     def __init__(
-        self, project: Project, catalog: SessionCatalog, versions: Mapping[TableName, int], now: datetime
+        self,
+        project: Project,
+        catalog: SessionCatalog,
+        versions: Mapping[TableName, int],
+        warehouse: DeltaWarehouse,
+        moment: tuple[str, datetime],
     ) -> None:
         self._project = project
         self._catalog = catalog
         self._versions = versions
-        self._now = now
+        self._warehouse = warehouse
+        self._moment = moment
+        self._profiles: dict[TableName, VersionProfiles] = {}
+
+    def profile(self, task: TableTask) -> None:
+        """Takes and stores the profile of the task's version, unless it is there."""
+        self._profiles_of(task.dataset.name).of(task.version)
 
     def judge(self, task: TableTask, *, by_great_expectations: bool) -> tuple[Judgement, ...]:
         """A judgement for each rule that is due. What fails is the verdict of what it concerns."""
@@ -63,12 +76,34 @@ class SparkChecking:
             rows=tuple(rule for rule in rules if isinstance(rule, RowRule)),
             tables=tuple(rule for rule in rules if isinstance(rule, TableRule)),
         )
-        context = JudgingContext(now=self._now, table=self._table, previous=task.previous)
+        context = JudgingContext(
+            now=self._moment[1],
+            table=self._table,
+            previous=task.previous,
+            drift=lambda rule: self._drift(rule, task),
+        )
         try:
             return judge_frame(frame, compiled, context)
         except Py4JJavaError as error:  # what Spark does not own up to, such as files that are gone
             failure = describe_failure(error).message
             return tuple(without_judgement(rule, Status.ERROR, failure) for rule in rules)
+
+    def _drift(self, rule: TableRule, task: TableTask) -> float | None:
+        profiles = self._profiles_of(task.dataset.name)
+        profiles.of(task.version)  # the next version is compared with it
+        return profiles.drift(rule, task.version)
+
+    def _profiles_of(self, name: TableName) -> VersionProfiles:
+        if name not in self._profiles:
+            location = locate(self._project, name)
+            self._profiles[name] = VersionProfiles(
+                self._warehouse,
+                self._project.spec.name,
+                name,
+                lambda version: self._catalog.table(location, version),
+                self._moment,
+            )
+        return self._profiles[name]
 
     def _table(self, name: TableName) -> DataFrame:
         location = locate(self._project, name)

@@ -21,6 +21,7 @@ from lakehouse.plan.load_plan import LoadPlan
 from lakehouse.plan.records import TableFacts
 from lakehouse.plan.refresh_plan import Identity
 from lakehouse.refresh.load import source_columns
+from lakehouse.run.delta_warehouse import DeltaWarehouse
 from lakehouse.run.evaluation import working_directory
 from lakehouse.run.location import locate
 from lakehouse.run.query_analysis import QueryAnalyst
@@ -99,9 +100,15 @@ class SparkSide:
         """The `Compute` port for a surveyed project."""
         return SparkCompute(project, graph, identities, self.catalog, now)
 
-    def checking(self, project: Project, versions: Mapping[TableName, int], now: datetime) -> SparkChecking:
-        """Who judges the project's tables at these versions."""
-        return SparkChecking(project, self.catalog(), versions, now)
+    def checking(
+        self,
+        project: Project,
+        versions: Mapping[TableName, int],
+        warehouse: DeltaWarehouse,
+        moment: tuple[str, datetime],
+    ) -> SparkChecking:
+        """Who judges the project's tables at these versions; `moment` names the check and says when it began."""
+        return SparkChecking(project, self.catalog(), versions, warehouse, moment)
 
     def close(self) -> None:
         """Ends the session, and Spark if it was started here."""

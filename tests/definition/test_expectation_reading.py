@@ -95,7 +95,6 @@ def test_values_that_great_expectations_takes(arguments: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("value", "name"),
     [
-        ({"expect_drift_below": {"column": "a", "threshold": 0.2, "baseline": 7}}, "expect_drift_below(a)"),
         (
             {"expect_column_values_to_be_in_table_column": {"columns": ["a", "b"], "references": ["x.y.a", "x.y.b"]}},
             "expect_column_values_to_be_in_table_column(a, b)",
@@ -107,6 +106,13 @@ def test_values_that_great_expectations_takes(arguments: dict[str, Any]) -> None
 def test_types_of_our_own(value: dict[str, Any], name: str) -> None:
     expectation = read({**value, "on_violation": "fail"})
     assert (expectation.name, expectation.on_violation) == (name, OnViolation.FAIL)
+
+
+def test_only_a_check_measures_drift() -> None:
+    value = {"expect_drift_below": {"column": "a", "threshold": 0.2, "baseline": 7}}
+    assert read(value).on_violation is OnViolation.WARN
+    (problem,) = problems_of({**value, "on_violation": "fail"})
+    assert isinstance(problem, InvalidValue)
 
 
 def test_the_nearest_type_and_argument_are_named() -> None:
