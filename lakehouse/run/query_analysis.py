@@ -22,6 +22,7 @@ from lakehouse.definition.project import Project
 from lakehouse.errors import CyclicGraph, DefinitionError, DefinitionErrors, LakehouseError, QueryError, UnknownName
 from lakehouse.graph.resolution import resolve_reference
 from lakehouse.names import TableName
+from lakehouse.quality.fitting import fitting_rules
 from lakehouse.refresh.materialize import shape
 from lakehouse.run.evaluation import MissingTable, evaluate_query, failures_named
 from lakehouse.run.temporary_views import temporary_view_rows
@@ -104,6 +105,7 @@ class QueryAnalyst:
             else:
                 frame = shape(frame, dataset.layout, dataset.location)
                 self._declare(dataset.name, output_columns(frame))
+                fitting_rules(dataset.expectations, frame)
             optimiser = self._optimiser if dataset.name in self._explained else None
             self._known[dataset.name] = analyse_query(frame, optimiser)
 
@@ -153,8 +155,8 @@ class QueryAnalyst:
             columns = self._source_columns(dataset)
             if columns:
                 self._declare(dataset.name, columns)
-            else:
-                self._pin(dataset.name)
+            if columns or self._pin(dataset.name):
+                fitting_rules(dataset.expectations, self._catalog.session.table(dataset.name.quoted))
 
 
 def _identity(problem: LakehouseError) -> object:

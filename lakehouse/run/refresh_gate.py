@@ -14,10 +14,11 @@ from lakehouse.errors import ExpectationFailed
 from lakehouse.names import TableName
 from lakehouse.plan.records import RefreshRecord, application_id
 from lakehouse.plan.sieve import Sieve
+from lakehouse.quality.fitting import fitting_rules
 from lakehouse.quality.gate import examples, judge_rows, make_sieve, refusal
 from lakehouse.quality.judgement import Judgement
 from lakehouse.quality.judging import JudgingContext, judge_frame
-from lakehouse.quality.rule import CompiledRules, TableRule, compile_rules
+from lakehouse.quality.rule import CompiledRules, TableRule
 from lakehouse.quality.table_rules import TableRuleKind
 from lakehouse.refresh.quarantine import Quarantine, Stamp
 from lakehouse.run.view_state import quarantine_version
@@ -27,19 +28,20 @@ from lakehouse.storage.table_log import read_table_facts
 
 
 class RefreshGate:
-    """The expectations of one dataset at one refresh. `judge` is shown the rows that the table will have; None where
-    no rule is about the table as a whole. `last_observed` tells what a rule saw of the last version that stands."""
+    """The expectations of one dataset at one refresh, for rows with the columns of a frame. `judge` is shown the rows
+    that the table will have; None where no rule is about the table as a whole. `last_observed` tells what a rule saw
+    of the last version that stands."""
 
     def __init__(
         self,
         dataset: MaterializedView | StreamingTable,
-        columns: Mapping[str, str],
+        frame: DataFrame,
         table: Callable[[TableName], DataFrame],
         last_observed: Callable[[TableRule], Mapping[str, Any] | None],
         now: datetime,
     ) -> None:
         self._dataset = dataset
-        self.rules = compile_rules(dataset.expectations, columns)
+        self.rules = fitting_rules(dataset.expectations, frame)
         self.sieve: Sieve = make_sieve(self.rules)
         compared = [rule for rule in self.rules.tables if rule.kind is TableRuleKind.HISTORY]
         before = merged_metrics(found for rule in compared if (found := last_observed(rule)) is not None)

@@ -165,15 +165,13 @@ class SparkCompute:
     def _gate(
         self, dataset: MaterializedView | StreamingTable, frame: DataFrame, catalog: SessionCatalog
     ) -> RefreshGate:
-        columns = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
-
         def table(name: TableName) -> DataFrame:
             location = locate(self._project, name)
             return catalog.table(location, read_table_facts(location).version)
 
         judged = SystemTable(f"{self._project.spec.warehouse}/system", "expectations")
         observed = partial(last_observed, judged, self._project.spec.name, dataset.name)
-        return RefreshGate(dataset, columns, table, observed, self._now())
+        return RefreshGate(dataset, frame, table, observed, self._now())
 
     def _quarantine(self, gate: RefreshGate, step: RefreshStep, record: RefreshRecord) -> tuple[Quarantine, int]:
         spec = self._project.spec

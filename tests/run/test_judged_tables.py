@@ -11,7 +11,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
-from lakehouse.errors import ExpectationFailed, UnknownName
+from lakehouse.errors import DefinitionError, ExpectationFailed, UnknownName
 from lakehouse.names import TableName
 from lakehouse.run.outcome import RunOutcome, StepStatus
 from lakehouse.run.pipeline import run_pipeline
@@ -130,3 +130,22 @@ def test_a_reference_to_no_table_is_an_error_before_anything_starts(shop: Shop) 
     assert raised.value.nearest == "silver.customers"
     assert raised.value.where is not None
     assert raised.value.where.file == "tables/shop.yml"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ("{name: odd, expect: ammount > 1}", "ammount"),
+        ("{name: odd, expect: amount > DATE'2026-01-01'}", "odd"),
+        ("{name: odd, expect_column_values_to_not_be_null: {column: ammount}}", "ammount"),
+    ],
+)
+def test_a_condition_that_spark_refuses_is_an_error_before_anything_is_written(
+    shop: Shop, wrong: str, named: str
+) -> None:
+    (shop.root / "tables/shop.yml").write_text(TABLES.replace("expectations:\n", f"expectations:\n  - {wrong}\n", 1))
+    with pytest.raises(DefinitionError, match=named) as raised:
+        shop.run()
+    assert raised.value.where is not None
+    assert (raised.value.where.file, raised.value.where.line) == ("tables/shop.yml", 11)
+    assert not (shop.root / "warehouse/silver").exists()
