@@ -25,8 +25,9 @@ _SMALL_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """Seconds that each mode is expected to take; `ratios` correct the bare predictions."""
+    """Seconds that a refresh is expected to take in full, and by change in `mode`; the bare ones are not corrected."""
 
+    mode: str
     full: float
     by_change: float
     bare_full: float
@@ -66,6 +67,7 @@ def predict(
     known = [change for change in changes.values() if change.table_rows and change.rows is not None]
     table_rows = sum(change.table_rows or 0 for change in known)
     return Prediction(
+        mode=mode,
         full=bare_full * ratios.get("full", 1.0),
         by_change=bare * ratios.get(mode, 1.0),
         bare_full=bare_full,

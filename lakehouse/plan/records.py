@@ -22,6 +22,7 @@ class RefreshRecord:
     `ratios` are actual to predicted seconds of past refreshes, by mode. `state` and `quarantine` are the versions of
     what is kept beside the table that belong to its rows (-1: none); `counts` what its expectations counted, over all
     rows of a view, over those that a load brought; `set_aside` digests the rows in quarantine as `content` does.
+    `expected` are the seconds that each mode in question was expected to take.
     """
 
     project: str
@@ -44,6 +45,7 @@ class RefreshRecord:
     quarantine: int = -1
     counts: Mapping[str, int] = field(default_factory=dict)
     set_aside: str | None = None
+    expected: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The record as one line of JSON under the key `lakehouse`, so that other metadata may stand beside it."""

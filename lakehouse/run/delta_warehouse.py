@@ -18,7 +18,7 @@ from lakehouse.names import TableName
 from lakehouse.plan.load_plan import LedgerEntry
 from lakehouse.plan.records import Publication, TableFacts, publication_json, published_tables
 from lakehouse.run.judgement_rows import judgement_row
-from lakehouse.run.outcome import RunOutcome, RunStatus, StepOutcome
+from lakehouse.run.outcome import RunOutcome, RunStatus, StepOutcome, StepStatus
 from lakehouse.storage.file_ledger import FileLedger
 from lakehouse.storage.project_lock import hold_project
 from lakehouse.storage.system_tables import SystemTable
@@ -167,6 +167,7 @@ class DeltaWarehouse:
             "rows_updated": outcome.rows_changed.updated,
             "rows_deleted": outcome.rows_changed.deleted,
             "lacking": json.dumps(list(outcome.lacking)) if outcome.lacking else None,
+            "expected": _expected(outcome),
             "rows_dropped": outcome.rows_dropped,
             "rows_quarantined": outcome.rows_quarantined,
             "files": outcome.files,
@@ -204,6 +205,13 @@ class DeltaWarehouse:
         if found is None:
             raise UsageError(f"nothing was published yet at {moment}.")
         return found
+
+
+def _expected(outcome: StepOutcome) -> str | None:
+    """The seconds expected of the modes that were weighed, as JSON; of refreshes that were carried out."""
+    done = outcome.status in (StepStatus.REFRESHED, StepStatus.UNCHANGED)
+    found = outcome.record.expected if done and outcome.record is not None else None
+    return json.dumps(dict(sorted(found.items()))) if found else None
 
 
 def _json(reads: Mapping[str, int]) -> str:

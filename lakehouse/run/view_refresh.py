@@ -112,11 +112,13 @@ class ViewRefresh:
     def _learned(self, refreshed: RefreshedView, prediction: Prediction | None, started: float) -> RefreshedView:
         """The refresh with what it took in its record, for the next one to choose by."""
         ratios = dict(self.step.record.ratios) if self.step.record is not None else {}
+        expected: dict[str, float] = {}
         if prediction is not None:
             mode = refreshed.step.mode
             predicted = prediction.bare_full if mode is RefreshMode.FULL else prediction.bare_by_change
             ratios = learned(ratios, mode.value, predicted, time.monotonic() - started)
-        return replace(refreshed, record=replace(refreshed.record, ratios=ratios))
+            expected = {"full": round(prediction.full, 3), prediction.mode: round(prediction.by_change, 3)}
+        return replace(refreshed, record=replace(refreshed.record, ratios=ratios, expected=expected))
 
     def _unfit(self, reads: QueryReads, record: RefreshRecord) -> Fallback | None:
         """What makes a query's rows depend on more than the rows it reads."""

@@ -69,6 +69,7 @@ def published_fields(found: ExplainedTable) -> dict[str, Any]:
         "mode": record.mode,
         "reason": made["reason"] if made else None,
         "lacking": _lacking(made) if made else [],
+        "expected": json.loads(made["expected"]) if made and made["expected"] else {},
         "versions_read": dict(record.reads),
         "undeclared": list(record.undeclared),
         "volatile": list(record.volatile),
@@ -89,6 +90,8 @@ def _refreshes(found: ExplainedTable) -> Iterator[str]:
         yield f"computed by run {record.run}: {record.mode}"
     else:
         yield f"computed {utc(made['started_at'])} UTC by run {made['run']}: {_outcome(made)}"
+        if made["expected"] is not None and made["seconds"] is not None:
+            yield f"took {made['seconds']:.1f} s; expected were {_expected(made['expected'])}"
         yield from (f"no cheaper way: {text}" for text in _lacking(made))
     last = found.refreshes[-1] if found.refreshes else None
     if last is not None and last is not made:
@@ -105,6 +108,12 @@ def _changed(row: Mapping[str, Any]) -> str:
     if row["status"] != "refreshed" or row["mode"] == "full" or row["rows_inserted"] is None:
         return ""
     return f", {RowsChanged(row['rows_inserted'], row['rows_updated'], row['rows_deleted'])} rows"
+
+
+def _expected(text: str) -> str:
+    """The seconds expected of the modes that were weighed, the quickest first."""
+    found = sorted(json.loads(text).items(), key=lambda item: item[1])
+    return ", ".join(f"{seconds:.1f} s for {mode}" for mode, seconds in found)
 
 
 def _lacking(row: Mapping[str, Any]) -> list[str]:

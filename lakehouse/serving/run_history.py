@@ -43,7 +43,8 @@ def run_rows(workspace: Workspace, limit: int) -> list[dict[str, Any]]:
 def refresh_rows(workspace: Workspace, dataset: str, limit: int) -> list[dict[str, Any]]:
     """The newest refreshes of one dataset, newest first, as in `system/refreshes`; `rows` are those that were written,
     if any were to be, `changed` those added, replaced and removed where it was not recomputed, `why` is the reason or
-    the error, `lacking` what cheaper ways lacked. Runs that had nothing to do for it do not count."""
+    the error, `lacking` what cheaper ways lacked, `expected` the seconds that each mode was expected to take. Runs that
+    had nothing to do for it do not count."""
     rows = workspace.warehouse.refreshes.rows(
         filters=[
             ("project", "=", workspace.project.spec.name),
@@ -63,6 +64,7 @@ def _refresh_fields(row: Mapping[str, Any]) -> dict[str, Any]:
         "changed": _changed(row) if is_written else None,
         "why": row["error"] or row["reason"],
         "lacking": json.loads(row["lacking"]) if row["lacking"] else [],
+        "expected": json.loads(row["expected"]) if row["expected"] else {},
     }
 
 

@@ -44,6 +44,7 @@ SCHEMAS: Mapping[str, Mapping[str, Kind]] = {
         "rows_updated": Kind.WHOLE,
         "rows_deleted": Kind.WHOLE,
         "lacking": Kind.TEXT,
+        "expected": Kind.TEXT,
         "rows_dropped": Kind.WHOLE,
         "rows_quarantined": Kind.WHOLE,
         "files": Kind.WHOLE,
@@ -144,7 +145,8 @@ class SystemTable:
         properties = CommitProperties(
             app_transactions=[Transaction(app_id=application, version=sequence)] if application else None
         )
-        write_deltalake(self.location, batch, mode="append", commit_properties=properties)
+        # A table that an earlier version of the product made may lack columns.
+        write_deltalake(self.location, batch, mode="append", schema_mode="merge", commit_properties=properties)
         self._compact_now_and_then()
 
     def rows(
@@ -154,8 +156,10 @@ class SystemTable:
         table = open_table(self.location)
         if table is None:
             return []
-        wanted = self._schema if columns is None else columns
-        return read_rows(table, wanted, filters or ())
+        wanted = list(self._schema if columns is None else columns)
+        there = {field.name for field in table.schema().fields}
+        rows = read_rows(table, [name for name in wanted if name in there], filters or ())
+        return rows if there.issuperset(wanted) else [{name: row.get(name) for name in wanted} for row in rows]
 
     def sequence(self, application: str) -> int:
         """The highest sequence that `application` committed; 0 if none."""

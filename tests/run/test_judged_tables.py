@@ -105,6 +105,11 @@ def test_a_table_is_judged_as_it_will_be_however_it_is_refreshed(shop: Shop) -> 
     assert shop.verdicts(grown.run)["steady"][0] == "passed"
     assert shop.verdicts(grown.run)["mean_amount"] == ("failed", 220.0)
 
+    [refreshed] = Workspace(shop.root).warehouse.refreshes.rows(
+        filters=[("run", "=", grown.run), ("dataset", "=", "silver.orders")]
+    )
+    assert set(json.loads(refreshed["expected"])) == {"full", "append"}
+
     shop.add("orders", id=[2], customer=["eve"], amount=[1])
     refused = shop.run()
     assert shop.refused_by(refused) == ("unique_id", "known_customer")

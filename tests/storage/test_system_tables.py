@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
-from deltalake import DeltaTable
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
 
 from lakehouse.storage.system_tables import SCHEMAS, SystemTable
 
@@ -46,3 +47,13 @@ def test_missing_keys_are_null(tmp_path: Path) -> None:
     table = SystemTable(str(tmp_path), "runs")
     table.append([{"run": "r"}])
     assert table.rows() == [{name: "r" if name == "run" else None for name in list(SCHEMAS["runs"])}]
+
+
+def test_a_table_of_an_earlier_version_gets_its_new_columns(tmp_path: Path) -> None:
+    place = str(tmp_path / "runs")
+    write_deltalake(place, pa.table({"run": ["old"], "project": ["p"]}))
+    table = SystemTable(str(tmp_path), "runs")
+    assert table.rows(columns=["run", "status"]) == [{"run": "old", "status": None}]
+    table.append([{"run": "new", "project": "p", "status": "succeeded"}])
+    found = {found["run"]: found["status"] for found in table.rows(filters=[("project", "=", "p")])}
+    assert found == {"old": None, "new": "succeeded"}
