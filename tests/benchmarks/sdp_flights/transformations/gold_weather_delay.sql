@@ -17,7 +17,7 @@ AS WITH banded AS (
       ELSE 'clear'
     END AS visibility,
     CASE
-      WHEN w.wind_mph IS NULL OR w.wind_mph >= 200 THEN 'unknown'
+      WHEN w.wind_mph IS NULL THEN 'unknown'
       WHEN w.wind_mph < 10 THEN 'calm'
       WHEN w.wind_mph < 20 THEN 'breezy'
       ELSE 'strong'
