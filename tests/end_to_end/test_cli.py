@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -281,11 +282,12 @@ def test_a_table_that_is_wrong_is_found_and_left_alone(tmp_path: Path) -> None:
 
 
 def falsify(folder: Path) -> None:
-    """Doubles the counts that are kept of every day, in a commit that says it is ours."""
+    """Doubles the counts that are kept of every day, in a first commit that says it is ours."""
     place = str(folder / "warehouse" / "system" / "state" / "gold" / "revenue_by_day")
     table = DeltaTable(place)
     record = table.history(1)[0]["userMetadata"]
     rows = table.to_pyarrow_table()
     columns = [pc.add(column, column) if pa.types.is_integer(column.type) else column for column in rows.itercolumns()]
     ours = CommitProperties(custom_metadata={"userMetadata": record})
-    write_deltalake(place, pa.table(columns, schema=rows.schema), mode="overwrite", commit_properties=ours)
+    shutil.rmtree(place)
+    write_deltalake(place, pa.table(columns, schema=rows.schema), commit_properties=ours)

@@ -11,6 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lakehouse.cli.main import main
+from lakehouse.run.workspace import Workspace
 
 pytestmark = pytest.mark.spark
 
@@ -36,7 +37,9 @@ Events = Callable[..., tuple[int, list[dict[str, Any]]]]
 
 
 @pytest.fixture
-def shop(tmp_path: Path, spark: SparkSession) -> Path:
+def shop(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # The session is the tests', and outlives the command.
+    monkeypatch.setattr(Workspace, "close", lambda workspace: None)
     for folder in ("tables", "landing"):
         (tmp_path / folder).mkdir()
     (tmp_path / "spark-pipeline.yml").write_text(SPEC)
