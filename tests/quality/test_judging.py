@@ -288,7 +288,7 @@ FORMATS = [
 
 
 def test_dates_are_those_that_python_reads(spark: SparkSession) -> None:
-    seed = random.randrange(2**32)
+    seed = 20260105
     print(f"seed {seed}")
     chance = random.Random(seed)
     texts = ["", " ", "2024-02-30", "2023-02-29", "2024-2-9", "0000-01-01", "2024-02-29\n", "20240229", "2024-366",

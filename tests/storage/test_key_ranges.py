@@ -53,7 +53,7 @@ def test_types_without_ranges(kind: pa.DataType) -> None:
 
 @pytest.mark.parametrize("kind", ["int", "text"])
 def test_random_values_are_covered_by_few_disjoint_ranges(kind: str) -> None:
-    seed = random.randrange(2**32)
+    seed = 20260105
     print(f"seed {seed}")
     source = random.Random(seed)
     for _ in range(200):
