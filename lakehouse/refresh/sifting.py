@@ -71,7 +71,8 @@ def rejected(rows: DataFrame, sieve: Sieve) -> DataFrame:
     found = rows.where(is_quarantined(sieve))
     for name, value in ((FAILED_EXPECTATIONS, "name"), (FINGERPRINTS, "fingerprint")):
         texts = [F.when(_any({reason.place}), F.lit(getattr(reason, value))) for reason in sieve.reasons]
-        found = found.withColumn(name, F.array_compact(F.array(*texts)))
+        # Where no rule sets rows aside any more, there is no text to take the type from.
+        found = found.withColumn(name, F.array_compact(F.array(*texts).cast("array<string>")))
     return unmarked(found, sieve)
 
 

@@ -167,6 +167,16 @@ def test_a_replay_admits_what_passes_now_once_and_readers_follow_by_change(shop:
         shop.run(replay=("bronze.ordres",))
 
 
+def test_without_expectations_a_replay_admits_all(shop: Shop) -> None:
+    shop.deliver("one", "1,10,NO", "3,500,SE")
+    shop.run()
+    before, _, after = TABLES.partition("expectations:")
+    shop.declare(before + "---" + after.partition("---")[2])
+    shop.run(replay=("bronze.orders",))
+    assert shop.rows("bronze.orders", "id") == [(1,), (3,)]
+    assert shop.rows("quarantine.bronze_orders", "id") == []
+
+
 def test_a_row_mended_in_quarantine_is_replayed_as_it_is_now(shop: Shop) -> None:
     shop.deliver("one", "1,10,NO", "3,500,SE")
     shop.run()
