@@ -1,0 +1,1 @@
+"""Who may see what: securables, principals and rules as values, and the decision over them."""
