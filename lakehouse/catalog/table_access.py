@@ -167,8 +167,10 @@ def _refused(decision: Decision, reason: Reason, step: TraceStep) -> Decision:
 def _restricted(decision: Decision, policies: TablePolicies, securable: Securable, privilege: Privilege) -> Decision:
     if policies.refusal is not None:
         return _refused(decision, *policies.refusal)
-    for policy in (*policies.filters, *(policies.masks[column] for column in sorted(policies.masks))):
-        step = policy_step(securable, privilege, policy.origin, policy.policy)
+    applied: list[AppliedFilter | AppliedMask] = [*policies.filters]
+    applied += [policies.masks[column] for column in sorted(policies.masks)]
+    if applied:
+        step = policy_step(securable, privilege, applied[0].origin, applied[0].policy)
         return _refused(decision, Reason.RESTRICTED, step)
     return decision
 
