@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from lakehouse.catalog.decision import Reason, StepKind, decide, index, may_manage
-from lakehouse.catalog.policy import Rule
+from lakehouse.catalog.policy import AccessTest, RowFilter, Rule, TagPolicy, TagPolicyKind
 from lakehouse.catalog.principal import ACCOUNT_USERS, Directory, Principal, Role
 from lakehouse.catalog.privilege import Privilege
 from lakehouse.catalog.securable import METASTORE
@@ -226,17 +226,43 @@ def test_the_deciding_step_names_rule_and_origin() -> None:
     )  # fmt: skip
 
 
+MASKS_NOTHING = TagPolicy(name="pii", kind=TagPolicyKind.MASK, scope=at("main"), expression="null")
+
+
+def filter_for(to: Principal, *, exempt: Principal = ANA) -> RowFilter:
+    return RowFilter(
+        name="eu", table=at(TABLE), condition="true", to=frozenset({to}), exempt=frozenset({exempt}), origin="x:1"
+    )
+
+
 @pytest.mark.parametrize(
     ("wrong", "expected"),
     [
         (policy(DIRECTORY, allow("SELECT", TABLE, user("nobody"))), UnknownName),
         (policy(DIRECTORY, owners={"main": group("nobody")}), UnknownName),
+        (replace(policy(DIRECTORY), run_as=service("nobody")), UnknownName),
+        (replace(policy(DIRECTORY), tests=(AccessTest(principal=user("nobody"), allowed=False),)), UnknownName),
+        (replace(policy(DIRECTORY), row_filters=(filter_for(group("nobody")),)), UnknownName),
+        (replace(policy(DIRECTORY), row_filters=(filter_for(ANA, exempt=user("nobody")),)), UnknownName),
+        (replace(policy(DIRECTORY), tag_policies=(MASKS_NOTHING,)), InvalidValue),
         (policy(DIRECTORY, allow("SELECT", "main.gold", ANA, columns={"id"})), InvalidValue),
         (policy(DIRECTORY, allow("MODIFY", TABLE, ANA, columns={"id"})), InvalidValue),
         (policy(Directory(groups={"a": frozenset({group("a")})})), InvalidValue),
         (policy(Directory(groups={"a": frozenset({user("x")})})), UnknownName),
     ],
-    ids=["principal of a rule", "owner", "columns of a schema", "columns of MODIFY", "circle", "member"],
+    ids=[
+        "principal of a rule",
+        "owner",
+        "run_as",
+        "access test",
+        "to",
+        "except",
+        "mask of nothing",
+        "columns of a schema",
+        "columns of MODIFY",
+        "circle",
+        "member",
+    ],
 )
 def test_a_policy_in_doubt_decides_nothing(wrong: object, expected: type[Exception]) -> None:
     with pytest.raises(DefinitionErrors) as raised:

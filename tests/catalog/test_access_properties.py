@@ -9,12 +9,24 @@ from dataclasses import replace
 from lakehouse.catalog.access_trace import explain
 from lakehouse.catalog.decision import Effectiveness, decide, index
 from lakehouse.catalog.policy import AccessPolicy, Effect, Rule
-from lakehouse.catalog.principal import Role
+from lakehouse.catalog.principal import ACCOUNT_USERS, Principal, Role
 from lakehouse.catalog.privilege import Privilege
 from lakehouse.catalog.securable import METASTORE
-from tests.catalog.random_policies import ROLES, Question, every_question, is_leaf, random_policy, random_rule
+from lakehouse.catalog.table_access import table_access
+from tests.catalog.access_words import at, shape
+from tests.catalog.random_policies import (
+    GROUPS,
+    ROLES,
+    USERS,
+    Question,
+    every_question,
+    is_leaf,
+    random_policy,
+    random_rule,
+)
 
 WORLDS = 12
+COLUMNS = ("c", "d", "e", "f")
 Answer = tuple[Question, frozenset[str] | None]
 
 
@@ -104,6 +116,34 @@ def test_set_role_and_boundaries_never_widen() -> None:
         narrowed_by_boundary += len(unbounded - whole)
     assert narrowed_by_role > 0
     assert narrowed_by_boundary > 0
+
+
+def random_column_rule(chance: random.Random, effect: Effect) -> Rule:
+    listed = frozenset(chance.sample(COLUMNS, chance.randint(1, 3)))
+    to = chance.choice([*USERS, *GROUPS, *ROLES, ACCOUNT_USERS])
+    return Rule(effect, to, Privilege.SELECT, at("a.s.x"), listed)
+
+
+def columns(policy: AccessPolicy) -> set[tuple[Principal, str]]:
+    """Who sees which columns of one table."""
+    compiled = index(policy)
+    return {
+        (who, column.name) for who in USERS for column in table_access(compiled, who, shape("s.x", COLUMNS)).columns
+    }
+
+
+def test_columns_follow_grants_up_and_denials_down() -> None:
+    won = lost = 0
+    for chance, bare in worlds(9):
+        lists = [random_column_rule(chance, Effect.DENY if chance.random() < 0.2 else Effect.ALLOW) for _ in range(4)]
+        policy = replace(bare, rules=(*bare.rules, *lists))
+        before = columns(policy)
+        granted = columns(replace(policy, rules=(*policy.rules, random_column_rule(chance, Effect.ALLOW))))
+        denied = columns(replace(policy, rules=(*policy.rules, random_column_rule(chance, Effect.DENY))))
+        assert denied <= before <= granted
+        won, lost = won + len(granted - before), lost + len(before - denied)
+    assert won > 0
+    assert lost > 0
 
 
 def test_what_is_allowed_is_visible() -> None:
