@@ -21,7 +21,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DecimalType
 
-from lakehouse.analysis.catalyst import elements
 from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder, column
 from lakehouse.plan.algebra import AggregateCall, PlanNode
 from lakehouse.plan.change_set import CHANGE, Change
@@ -148,25 +147,15 @@ class AggregateState:
     def results(self, states: DataFrame) -> DataFrame:
         """The aggregate's rows (columns `c<id>`) from groups' states."""
         columns = [F.col(name).alias(column(key)) for name, key in zip(self.key_columns, self.keys, strict=True)]
-        for place, (call, found) in enumerate(zip(self._body.calls, self._binder.calls(self._body), strict=True)):
-            buffers = elements(found.aggregateFunction().aggBufferAttributes())
-            for part, buffer in enumerate(buffers):
-                kind = str(buffer.dataType().sql())
-                columns.append(_buffer(call, place, str(buffer.name())).cast(kind).alias(f"b{place}_{part}"))
+        for buffer in self._binder.buffers(self._body):
+            value = _buffer(self._body.calls[buffer.call], buffer.call, buffer.name)
+            columns.append(value.cast(buffer.sql_type).alias(f"b{buffer.call}_{buffer.part}"))
         return self._binder.finished(self._body, states.select(*columns))
 
     def _with_values(self, below: DataFrame) -> DataFrame:
         """The child's rows with the i-th function's argument as `x<i>`, NULL where its filter leaves the row out."""
-        child = self._body.children[0]
-        expressions, names = [], []
-        for place, call in enumerate(self._binder.calls(self._body)):
-            for part, argument in enumerate(elements(call.aggregateFunction().children())):
-                expressions.append(argument)
-                names.append(f"a{place}_{part}")
-            if call.filter().isDefined():
-                expressions.append(call.filter().get())
-                names.append(f"f{place}")
-        frame = self._binder.extended(child, below, expressions, names)
+        frame = self._binder.with_arguments(self._body, below)
+        names = frozenset(frame.columns)
         for place, call in enumerate(self._body.calls):
             arguments = [F.col(f"a{place}_{part}") for part in range(len(call.arguments))]
             value = arguments[0]

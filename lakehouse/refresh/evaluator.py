@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder, column
 from lakehouse.names import TableName
@@ -33,8 +32,8 @@ from lakehouse.refresh.restriction import Restriction
 from lakehouse.refresh.signed_rows import (
     coming,
     going,
-    named,
     net,
+    quoted,
     remaining,
     reversed_signs,
     together,
@@ -52,12 +51,13 @@ class Side(str, Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRows:
     """A dataset's rows in its two states, read when asked for: frames with the dataset's own column names. `change`
-    has `__w` beside them and is None where nothing changed. `is_small` tells that reading it whole costs no more than
-    choosing."""
+    has `__w` beside them, of +1 and -1 only if `is_unit`, and is None where nothing changed. `is_small` tells that
+    reading it whole costs no more than choosing."""
 
     new: Callable[[], DataFrame]
     old: Callable[[], DataFrame]
     change: DataFrame | None = None
+    is_unit: bool = False
     is_small: bool = False
 
 
@@ -148,7 +148,8 @@ class Evaluator:
         assert node.dataset is not None
         change = self._sources[node.dataset].change
         assert change is not None
-        return unit(self._as_node(node, change, with_sign=True))
+        rows = self._as_node(node, change, with_sign=True)
+        return rows if self._sources[node.dataset].is_unit else unit(rows)
 
     def _inner_join_change(self, node: PlanNode) -> DataFrame | None:
         left, right = node.children
@@ -304,10 +305,9 @@ class Evaluator:
 
     def _branch(self, node: PlanNode, place: int, frame: DataFrame) -> DataFrame:
         origins = node.origins[place]
-        columns = [named(column(origins[number])).alias(column(number)) for number in node.ids]
-        signs = [F.col(WEIGHT)] if WEIGHT in frame.columns else []
-        return frame.select(*columns, *signs)
+        columns = [f"{column(origins[number])} AS {column(number)}" for number in node.ids]
+        return frame.selectExpr(*columns, *([WEIGHT] if WEIGHT in frame.columns else []))
 
     def _as_node(self, node: PlanNode, frame: DataFrame, *, with_sign: bool = False) -> DataFrame:
-        columns = [named(attribute.name).alias(column(attribute.id)) for attribute in node.output]
-        return frame.select(*columns, *([F.col(WEIGHT)] if with_sign else []))
+        columns = [f"{quoted(attribute.name)} AS {column(attribute.id)}" for attribute in node.output]
+        return frame.selectExpr(*columns, *([WEIGHT] if with_sign else []))

@@ -232,16 +232,17 @@ def _sources(inputs: ViewInputs) -> tuple[dict[TableName, SourceRows], int, bool
     total, inserts_only = 0, True
     for name, source in inputs.sources.items():
         is_small = source.change.table_bytes <= _SMALL_TABLE and source.change.table_rows is not None
-        change = None
+        change, is_unit = None, False
         if source.change.changes_rows:
             feed = inputs.feeds.read(source.location, source.change)
             total += feed.rows
             inserts_only = inserts_only and feed.inserts_only
-            change = feed.frame if feed.rows else None
+            change, is_unit = feed.frame if feed.rows else None, feed.is_unit
         rows[name] = SourceRows(
             new=partial(_table_rows, session, source, source.change.to_version),
             old=partial(_table_rows, session, source, source.change.from_version),
             change=change,
+            is_unit=is_unit,
             is_small=is_small,
         )
     return rows, total, inserts_only

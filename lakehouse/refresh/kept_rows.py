@@ -6,10 +6,10 @@ what Spark can plan. Kept rows have no history, and their number is known, so wh
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
+
+from lakehouse.analysis.plan_binding import collected_rows, literal_rows
 
 _FEW = 20_000
 
@@ -21,7 +21,9 @@ class KeptRows:
         self._checkpoints: list[DataFrame] = []
 
     def keep(self, frame: DataFrame) -> tuple[DataFrame, int]:
-        """The same rows without their history, and how many there are. Runs a job."""
+        """The same rows without their history, and how many there are. Runs a job, unless the rows are in the plan."""
+        if (known := literal_rows(frame)) is not None:
+            return known
         counted = Observation()
         watched = frame.observe(counted, F.count(F.lit(1)).alias("rows"))
         kept = watched.localCheckpoint(eager=True)
@@ -29,7 +31,7 @@ class KeptRows:
         if rows > _FEW:
             self._checkpoints.append(kept)
             return kept, rows
-        local = _as_local(kept)
+        local = collected_rows(kept)
         _forget(kept)
         return local, rows
 
@@ -38,19 +40,6 @@ class KeptRows:
         for frame in self._checkpoints:
             _forget(frame)
         self._checkpoints.clear()
-
-
-def _as_local(frame: DataFrame) -> DataFrame:
-    """The rows as literal rows of a plan, without a detour through Python."""
-    session = frame.sparkSession
-    jvm: Any = session._jvm
-    execution = frame._jdf.queryExecution()
-    rows = execution.executedPlan().executeCollectIterator()._2().toSeq()
-    relation = jvm.org.apache.spark.sql.catalyst.plans.logical.LocalRelation(
-        execution.analyzed().output(), rows, False, jvm.scala.Option.empty()
-    )
-    dataset = jvm.org.apache.spark.sql.classic.Dataset.ofRows(session._jsparkSession, relation.newInstance())
-    return DataFrame(dataset, session)
 
 
 def _forget(checkpoint: DataFrame) -> None:

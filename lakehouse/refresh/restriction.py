@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.analysis.plan_binding import column
-from lakehouse.refresh.signed_rows import named, null_safe
+from lakehouse.refresh.signed_rows import null_safe
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,8 +23,8 @@ class Restriction:
     @staticmethod
     def to(frame: DataFrame, ids: Sequence[int], as_ids: Sequence[int] | None = None) -> Restriction:
         """The values that the attributes `ids` have in a frame (columns `c<id>`), as values of `as_ids`."""
-        keys = [named(column(number)).alias(f"k{place}") for place, number in enumerate(ids)]
-        return Restriction(tuple(ids if as_ids is None else as_ids), frame.select(*keys).distinct())
+        keys = [f"{column(number)} AS k{place}" for place, number in enumerate(ids)]
+        return Restriction(tuple(ids if as_ids is None else as_ids), frame.selectExpr(*keys).distinct())
 
     def through(self, origins: Mapping[int, int], allowed: frozenset[int] | None = None) -> Restriction | None:
         """What it demands of a child's columns: `origins` maps an attribute to the child's. None if nothing."""
@@ -38,8 +38,8 @@ class Restriction:
         below = tuple(origins[self.ids[place]] for place in places)
         if len(places) == len(self.ids):
             return Restriction(below, self.values)
-        kept = [F.col(f"k{place}").alias(f"k{new}") for new, place in enumerate(places)]
-        return Restriction(below, self.values.select(*kept).distinct())
+        kept = [f"k{place} AS k{new}" for new, place in enumerate(places)]
+        return Restriction(below, self.values.selectExpr(*kept).distinct())
 
     def covers(self, other: Restriction | None) -> bool:
         """Whether the other demands as many columns, so that nothing is left to ask."""

@@ -19,50 +19,58 @@ OLD_COUNT, NEW_COUNT = "__old", "__new"
 
 def coming(frame: DataFrame) -> DataFrame:
     """All rows of a frame, as rows that come."""
-    return frame.withColumn(WEIGHT, F.lit(1))
+    return frame.selectExpr("*", f"1 AS {WEIGHT}")
 
 
 def going(frame: DataFrame) -> DataFrame:
     """All rows of a frame, as rows that go."""
-    return frame.withColumn(WEIGHT, F.lit(-1))
+    return frame.selectExpr("*", f"-1 AS {WEIGHT}")
 
 
 def reversed_signs(signed: DataFrame) -> DataFrame:
     """What undoes a change."""
-    return signed.withColumn(WEIGHT, -F.col(WEIGHT))
+    return signed.selectExpr(*_values(signed), f"-{WEIGHT} AS {WEIGHT}")
 
 
 def together(frames: Sequence[DataFrame]) -> DataFrame:
     """Several changes of the same columns as one."""
     first = frames[0].columns
-    return reduce(DataFrame.unionAll, [frame.select(*map(named, first)) for frame in frames])
+    alike = (frame if frame.columns == first else frame.selectExpr(*map(quoted, first)) for frame in frames)
+    return reduce(DataFrame.unionAll, alike)
 
 
 def net(signed: DataFrame) -> DataFrame:
     """Every distinct row once, with the sum of its signs in `__w`, never 0."""
-    rows = [name for name in signed.columns if name != WEIGHT]
-    summed = signed.groupBy(*map(named, rows)).agg(F.sum(WEIGHT).cast("int").alias(WEIGHT))
-    return summed.where(F.col(WEIGHT) != 0)
+    summed = signed.groupBy(*_values(signed)).agg(F.expr(f"CAST(sum({WEIGHT}) AS INT) AS {WEIGHT}"))
+    return summed.where(f"{WEIGHT} <> 0")
 
 
 def unit(netted: DataFrame) -> DataFrame:
     """The same change with every sign +1 or -1: rows are repeated."""
-    rows = [named(name) for name in netted.columns if name != WEIGHT]
-    signs = F.explode(F.array_repeat(F.signum(F.col(WEIGHT)).cast("int"), F.abs(F.col(WEIGHT))))
-    return netted.select(*rows, signs.alias(WEIGHT))
+    signs = f"explode(array_repeat(CAST(signum({WEIGHT}) AS INT), abs({WEIGHT}))) AS {WEIGHT}"
+    return netted.selectExpr(*_values(netted), signs)
 
 
 def remaining(signed: DataFrame) -> DataFrame:
     """The rows themselves, where it is known that no row goes that has not come."""
-    return unit(net(signed)).where(F.col(WEIGHT) > 0).drop(WEIGHT)
+    return unit(net(signed)).where(f"{WEIGHT} > 0").drop(WEIGHT)
 
 
 def null_safe(left: Sequence[str], right: Sequence[str]) -> Column:
     """The condition that the columns are pairwise equal, NULL being equal to NULL."""
-    pairs = [named(one).eqNullSafe(named(other)) for one, other in zip(left, right, strict=True)]
-    return reduce(Column.__and__, pairs, F.lit(True))
+    pairs = [f"{quoted(one)} <=> {quoted(other)}" for one, other in zip(left, right, strict=True)]
+    return F.expr(" AND ".join(pairs) or "true")
 
 
 def named(name: str) -> Column:
     """The column of exactly this name."""
-    return F.col("`" + name.replace("`", "``") + "`")
+    return F.col(quoted(name))
+
+
+def quoted(name: str) -> str:
+    """The column of exactly this name, as SQL text: one text costs less than one object of PySpark a column."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _values(signed: DataFrame) -> list[str]:
+    return [quoted(name) for name in signed.columns if name != WEIGHT]

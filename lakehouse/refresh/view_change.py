@@ -15,7 +15,7 @@ from lakehouse.plan.sieve import NO_SIEVE, Sieve
 from lakehouse.refresh.evaluator import Evaluator, Side
 from lakehouse.refresh.restriction import Restriction
 from lakehouse.refresh.sifting import is_dropped, marked, masks
-from lakehouse.refresh.signed_rows import coming, going, named, net, null_safe, together
+from lakehouse.refresh.signed_rows import coming, going, named, net, null_safe, quoted, together
 
 WAS = "was"  # stands before the names of the hidden columns of the row that another replaces
 _OLD, _NEW = "__old", "__new"
@@ -147,8 +147,8 @@ def through(evaluator: Evaluator, maintenance: Maintenance, frame: DataFrame, co
     for node in reversed(maintenance.above):
         frame = evaluator.over(node, [frame])
     ids = [column(number) for number in maintenance.root.ids]
-    signs = [F.col(WEIGHT)] if WEIGHT in frame.columns else []
-    return frame.select(*[F.col(found).alias(name) for found, name in zip(ids, columns, strict=True)], *signs)
+    chosen = [f"{found} AS {quoted(name)}" for found, name in zip(ids, columns, strict=True)]
+    return frame.selectExpr(*chosen, *([WEIGHT] if WEIGHT in frame.columns else []))
 
 
 def key_names(maintenance: Maintenance, columns: Sequence[str]) -> list[str]:

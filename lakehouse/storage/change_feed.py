@@ -47,12 +47,14 @@ def _nothing() -> None:
 class ChangeFeed:
     """Netted changes: `frame` has the table's columns at the later version, and `__w`, the number of insertions of a
     row minus its deletions (int, never 0); each distinct row once. All columns are nullable. `rows` are the frame's,
-    and `inserts_only` says that no weight is negative. Whoever read it closes it, or the cache that did.
+    `inserts_only` says that no weight is negative, `is_unit` that all are +1 or -1. Whoever read it closes it, or the
+    cache that did.
     """
 
     frame: DataFrame
     rows: int
     inserts_only: bool
+    is_unit: bool
     release: Callable[[], None] = field(default=_nothing, repr=False, compare=False)
 
     def close(self) -> None:
@@ -126,7 +128,7 @@ def _net(signed: DataFrame, bound: int | None) -> ChangeFeed:
         return _from_arrow(session, netted.toArrow(), schema)
     kept = netted.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        rows, least = kept.agg(F.count(F.lit(1)), F.min(WEIGHT)).collect()[0]
+        rows, least, most = kept.agg(F.count(F.lit(1)), F.min(WEIGHT), F.max(F.abs(WEIGHT))).collect()[0]
         if rows <= _LOCAL_ROWS:
             small = _from_arrow(session, kept.toArrow(), schema)
             kept.unpersist()
@@ -134,7 +136,7 @@ def _net(signed: DataFrame, bound: int | None) -> ChangeFeed:
     except BaseException:
         kept.unpersist()
         raise
-    return ChangeFeed(kept, rows, least is None or least > 0, lambda: _unpersist(kept))
+    return ChangeFeed(kept, rows, least is None or least > 0, most in (None, 1), lambda: _unpersist(kept))
 
 
 def _unpersist(frame: DataFrame) -> None:
@@ -146,9 +148,10 @@ def _from_arrow(session: SparkSession, rows: pa.Table, schema: StructType) -> Ch
     a million rows), which only a Spark on this machine can read."""
     least = pc.min(rows[WEIGHT]).as_py()
     inserts_only = least is None or least > 0
+    is_unit = pc.max(pc.abs(rows[WEIGHT])).as_py() in (None, 1)
     few = rows.num_rows <= _LOCAL_ROWS and rows.nbytes <= _LOCAL_BYTES
     if few or not is_local(str(session.sparkContext.master)):
-        return ChangeFeed(session.createDataFrame(rows, schema), rows.num_rows, inserts_only)
+        return ChangeFeed(session.createDataFrame(rows, schema), rows.num_rows, inserts_only, is_unit)
     folder = tempfile.mkdtemp(prefix="lakehouse-feed-")
     try:
         pq.write_table(rows, str(Path(folder) / "rows.parquet"))
@@ -157,7 +160,7 @@ def _from_arrow(session: SparkSession, rows: pa.Table, schema: StructType) -> Ch
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return ChangeFeed(frame, rows.num_rows, inserts_only, lambda: shutil.rmtree(folder, ignore_errors=True))
+    return ChangeFeed(frame, rows.num_rows, inserts_only, is_unit, lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 class FeedCache:

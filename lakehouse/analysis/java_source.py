@@ -1,0 +1,32 @@
+"""Small Java classes beside this module, compiled in Spark's JVM by the compiler that Spark itself uses for its code.
+
+A call through the Java gateway takes some 40 µs, and working on a plan from Python takes thousands of them. Nothing has
+to be built or shipped for it: the source is a file of the package, and Janino is among Spark's jars.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+_HERE = Path(__file__).parent
+_lock = threading.Lock()
+_compiled: dict[tuple[int, str], tuple[Any, Any]] = {}
+
+
+def compiled(jvm: Any, source: str, name: str) -> Any:
+    """An object of the class `name`, which has a constructor without arguments, in the file `source` of this folder;
+    the same one for every call in one JVM."""
+    key = (id(jvm), source)
+    with _lock:
+        if key not in _compiled:
+            compiler = jvm.org.codehaus.janino.SimpleCompiler()
+            compiler.setParentClassLoader(jvm.java.lang.Thread.currentThread().getContextClassLoader())
+            compiler.cook((_HERE / source).read_text(encoding="utf-8"))
+            made = jvm.java.util.ArrayList()  # an empty array, without a gateway at hand
+            nothing = made.toArray()
+            constructor = compiler.getClassLoader().loadClass(name).getConstructors()[0]
+            # The JVM is kept, so that no other gets its identity.
+            _compiled[key] = (jvm, constructor.newInstance(nothing))
+        return _compiled[key][1]
