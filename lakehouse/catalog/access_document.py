@@ -1,0 +1,137 @@
+"""The shape of access.yml: its keys and what may stand under them.
+
+No key may be left without a value: a file that ends in the middle must never mean the default.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from lakehouse.definition.strict_model import StrictModel, Texts, Words
+
+Grants = dict[str, list[Any]]  # who -> privileges, each a text or {SELECT: {columns: […]}}
+
+
+def _short(value: Any) -> Any:
+    return {"using": value} if isinstance(value, str) else value
+
+
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+class UserModel(StrictModel):
+    """A user; with `service` a service principal."""
+
+    service: bool = False
+
+
+class RoleModel(StrictModel):
+    """A role, who holds it, and the most that it may ever give."""
+
+    members: list[str] = Field(default_factory=list)
+    boundary: list[str] = Field(default=None)
+
+
+class PrincipalsModel(StrictModel):
+    """Who there is."""
+
+    users: dict[str, UserModel] = Field(default_factory=dict)
+    groups: dict[str, list[str]] = Field(default_factory=dict)
+    roles: dict[str, RoleModel] = Field(default_factory=dict)
+
+
+class MetastoreModel(StrictModel):
+    """The metastore admin."""
+
+    owner: str
+
+
+class RuledModel(StrictModel):
+    """Any securable."""
+
+    owner: str = Field(default=None)
+    grants: Grants = Field(default_factory=dict)
+    deny: Grants = Field(default_factory=dict)
+
+
+class FunctionModel(RuledModel):
+    """A function for filters and masks. A parameter is a name, with or without a type after it."""
+
+    parameters: list[str] = Field(default_factory=list)
+    returns: str = Field(default=None)
+    body: str
+
+
+class MaskModel(StrictModel):
+    """What readers see in place of a column."""
+
+    using: str
+    to: Words = Field(default=None)
+    except_: Words = Field(alias="except", default=None)
+
+
+class RowFilterModel(StrictModel):
+    """Which rows readers see."""
+
+    using: str
+    name: str = Field(default=None)
+    to: Words = Field(default=None)
+    except_: Words = Field(alias="except", default=None)
+
+
+class ColumnModel(StrictModel):
+    """What is said of a column."""
+
+    tags: Texts = Field(default_factory=dict)
+    mask: Annotated[MaskModel, BeforeValidator(_short)] = Field(default=None)
+    declassify: str = Field(default=None, min_length=1)
+
+
+class SecurableModel(RuledModel):
+    """The metastore, the catalog, a schema or a table."""
+
+    tags: Texts = Field(default_factory=dict)
+    declassify: str = Field(default=None, min_length=1)
+    columns: dict[str, ColumnModel] = Field(default_factory=dict)
+    row_filter: Annotated[list[RowFilterModel], BeforeValidator(_several)] = Field(default_factory=list)
+
+
+class TagPolicyModel(StrictModel):
+    """A mask or row filter for all tables under a securable that have matching columns."""
+
+    on: str
+    mask: str = Field(default=None)
+    row_filter: str = Field(default=None)
+    match: str = Field(default=None)
+    columns: dict[str, str] = Field(default_factory=dict)
+    when: str = Field(default=None)
+    to: Words = Field(default=None)
+    except_: Words = Field(alias="except", default=None)
+
+
+class AccessTestModel(StrictModel):
+    """A line of `access_tests`."""
+
+    as_: str = Field(alias="as")
+    can: str = Field(default=None)
+    cannot: str = Field(default=None)
+    on: str = Field(default=None)
+    query: str = Field(default=None)
+    matches: dict[str, str] = Field(default_factory=dict)
+    rows: int = Field(default=None, ge=0)
+
+
+class AccessModel(StrictModel):
+    """All of access.yml."""
+
+    principals: PrincipalsModel = Field(default_factory=PrincipalsModel)
+    run_as: str = Field(default=None)
+    metastore: MetastoreModel = Field(default=None)
+    functions: dict[str, FunctionModel] = Field(default_factory=dict)
+    pipelines: dict[str, RuledModel] = Field(default_factory=dict)
+    securables: dict[str, SecurableModel] = Field(default_factory=dict)
+    policies: dict[str, TagPolicyModel] = Field(default_factory=dict)
+    access_tests: list[AccessTestModel] = Field(default_factory=list)
