@@ -21,7 +21,7 @@ def read_access_test(index: int, model: AccessTestModel, reading: Reading) -> Ac
     asked = [key for key in ("can", "cannot", "query") if getattr(model, key) is not None]
     if len(asked) != 1:
         raise InvalidValue("an access test asks one of 'can', 'cannot' and 'query'.", where=where)
-    if asked == ["query"]:
+    if model.query is not None:
         if model.on is not None:
             raise InvalidValue("'on' goes with 'can' and 'cannot'; a query names its tables.", where=where)
         if not model.query.strip():
@@ -40,7 +40,7 @@ def read_access_test(index: int, model: AccessTestModel, reading: Reading) -> Ac
     return AccessTest(
         principal=principal,
         allowed=asked == ["can"],
-        privilege=read_privilege(model.can if asked == ["can"] else model.cannot, where),
+        privilege=read_privilege(model.can or model.cannot or "", where),
         securable=read_securable(model.on, reading.catalog, None, where),
         origin=str(where),
     )

@@ -19,7 +19,7 @@ from lakehouse.catalog.expanding import expanded
 from lakehouse.catalog.expression import read_expression
 from lakehouse.catalog.function_text import make_function
 from lakehouse.catalog.policy import AccessPolicy, ColumnMask, RowFilter, SqlFunction, Tagged, TagPolicy
-from lakehouse.catalog.principal import PrincipalKind
+from lakehouse.catalog.principal import Principal, PrincipalKind
 from lakehouse.catalog.rule_reading import Reading
 from lakehouse.catalog.securable import METASTORE, Securable, SecurableKind
 from lakehouse.catalog.securable_names import catalog_of, read_securable
@@ -265,7 +265,7 @@ class _Sections:
                 self.reading.problems.append(InvalidValue(f"two policies are called '{policy.name}'.", where=where))
             seen[policy.name] = policy.origin
 
-    def _run_as(self):  # type: ignore[no-untyped-def]
+    def _run_as(self) -> Principal | None:
         if self.model.run_as is None:
             return None
         where = self.document.where("run_as")

@@ -15,7 +15,6 @@ from lakehouse.catalog.policy_parser import parse_create_policy
 from lakehouse.catalog.securable import SecurableKind
 from lakehouse.catalog.securable_names import SecurableName
 from lakehouse.catalog.statement_parts import (
-    take_columns,
     take_identifier,
     take_parts,
     take_principal,
@@ -276,7 +275,10 @@ _PARSERS: dict[tuple[str, str], Callable[[Cursor], Statement | None]] = {
     ("CREATE", "POLICY"): parse_create_policy,
     ("DROP", "POLICY"): _drop_policy,
     ("ALTER", "GROUP"): parse_alter,
-    **{("ALTER", word): parse_alter for word in ("CATALOG", "SCHEMA", "DATABASE", "TABLE", "VIEW", "FUNCTION", "PIPELINE")},
+    **{
+        ("ALTER", word): parse_alter
+        for word in ("CATALOG", "SCHEMA", "DATABASE", "TABLE", "VIEW", "FUNCTION", "PIPELINE")
+    },
     ("SHOW", "GRANTS"): _show_grants,
     ("SHOW", "GRANT"): _show_grants,
     ("EXPLAIN", "ACCESS"): _explain_access,

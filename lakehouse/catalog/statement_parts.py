@@ -136,6 +136,10 @@ def _argument(cursor: Cursor) -> str:
     token = cursor.peek()
     if token is not None and token.kind == "string":
         return cursor.take().text
-    if token is not None and token.kind == "word" and (token.text[0].isdigit() or token.is_word("TRUE", "FALSE", "NULL")):
+    if (
+        token is not None
+        and token.kind == "word"
+        and (token.text[0].isdigit() or token.is_word("TRUE", "FALSE", "NULL"))
+    ):
         return cursor.take().text
     return quoted_name(take_identifier(cursor).lower())

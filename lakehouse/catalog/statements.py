@@ -170,7 +170,7 @@ class DropPolicy:
 
 @dataclass(frozen=True, slots=True)
 class SetTags:
-    """`SET TAG ON … key = value`, `ALTER TABLE … SET TAGS ('key' = 'value', …)`; `column` None: the securable itself."""
+    """`SET TAG ON … key = value`, `ALTER TABLE … SET TAGS ('key' = 'value', …)`; `column` None: the securable."""
 
     securable: SecurableName
     column: str | None

@@ -47,6 +47,6 @@ def take_tag_match(cursor: Cursor) -> TagMatch:
 
 def tag_key(text: str, where: SourceLocation | None = None) -> str:
     """A tag's key, in lower case. Raises InvalidValue for an empty one or one with space around it."""
-    if not text or text != text.strip():
+    if not text or text != text.strip() or not text.isprintable():
         raise InvalidValue(f"'{text}' is not the key of a tag.", where=where)
     return text.lower()

@@ -30,7 +30,7 @@ def read_tag_policy(name: str, model: TagPolicyModel, reading: Reading) -> TagPo
             where=document.where(*path, "match"),
         )
     key = "mask" if is_mask else "row_filter"
-    text = model.mask if is_mask else model.row_filter
+    text = (model.mask if is_mask else model.row_filter) or ""
     scope = read_securable(model.on, reading.catalog, None, document.where(*path, "on"))
     if scope.kind not in _SCOPES:
         raise InvalidValue("a policy is on a catalog, schema or table.", where=document.where(*path, "on"))
@@ -42,7 +42,7 @@ def read_tag_policy(name: str, model: TagPolicyModel, reading: Reading) -> TagPo
         kind=TagPolicyKind.MASK if is_mask else TagPolicyKind.ROW_FILTER,
         scope=scope,
         expression=read_expression(text, f"'{key}' of '{name}'", document.text_where(*path, key)),
-        on=read_tag_match(model.match, document.where(*path, "match")) if is_mask else None,
+        on=read_tag_match(model.match, document.where(*path, "match")) if model.match is not None else None,
         matched={
             short: read_tag_match(model.columns[written], document.where(*path, "columns", written))
             for short, written in names.items()
