@@ -30,6 +30,9 @@ class FlowKind(str, Enum):
     OPAQUE = "opaque"  # between tables; the columns are `*`
 
 
+_KINDS = {"copy": FlowKind.COPY, "condition": FlowKind.CONDITION}
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnFlow:
     """`source` flows into `target`, or decides about it; columns are in lower case."""
@@ -71,11 +74,13 @@ def lineage_of(
             continue
         source = Tagged(_table(row["source_dataset"], catalog), row["source_column"].lower())
         target = Tagged(_table(row["dataset"], catalog), row["column_name"].lower())
-        flows.add(ColumnFlow(source, target, FlowKind(row["kind"])))
+        # A kind that is not known may be any.
+        flows.add(ColumnFlow(source, target, _KINDS.get(row["kind"], FlowKind.VALUE)))
     for target_name, sources in (reads or {}).items():
-        for source_name in () if target_name in traced else sources:
+        kind = FlowKind.CONDITION if target_name in traced else FlowKind.OPAQUE
+        for source_name in sources:
             source = Tagged(_table(source_name, catalog), ALL_ROWS)
-            flows.add(ColumnFlow(source, Tagged(_table(target_name, catalog), ALL_ROWS), FlowKind.OPAQUE))
+            flows.add(ColumnFlow(source, Tagged(_table(target_name, catalog), ALL_ROWS), kind))
     known = {_table(name, catalog): frozenset(map(str.lower, found)) for name, found in (columns or {}).items()}
     return Lineage(tuple(sorted(flows, key=lambda flow: (flow.target, flow.source, flow.kind.value))), known)
 

@@ -26,8 +26,10 @@ from lakehouse.definition.sql_text import significant, tokenize
 Chain = tuple[Tagged, ...]
 
 _NOT_COLUMNS = frozenset(
-    "VAL CASE WHEN THEN ELSE END AND OR NOT IS NULL TRUE FALSE LIKE ILIKE RLIKE IN BETWEEN CAST AS DISTINCT FROM "
-    "STRING INT INTEGER BIGINT SMALLINT TINYINT DOUBLE FLOAT BOOLEAN DATE TIMESTAMP BINARY DECIMAL".split()
+    {
+        *("VAL", "CASE", "WHEN", "THEN", "ELSE", "END", "AND", "OR", "NOT", "IS", "NULL", "TRUE", "FALSE"),
+        *("LIKE", "ILIKE", "RLIKE", "IN", "BETWEEN", "AS"),
+    }
 )
 
 
@@ -192,6 +194,8 @@ def _looks_at_value_only(expression: str) -> bool:
         is_called = position + 1 < len(tokens) and tokens[position + 1].text == "("
         if token.is_word("SELECT") or (token.kind == "quoted" and token.text.lower() != "`val`"):
             return False
-        if token.kind == "word" and not is_called and not token.text[0].isdigit() and not token.is_word(*_NOT_COLUMNS):
+        is_type = position > 0 and tokens[position - 1].is_word("AS")
+        is_word = token.kind == "word" and not token.text[0].isdigit()
+        if is_word and not is_called and not is_type and not token.is_word(*_NOT_COLUMNS):
             return False
     return True
