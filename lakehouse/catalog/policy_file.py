@@ -18,7 +18,7 @@ from lakehouse.catalog.directory_reading import read_directory, read_principal
 from lakehouse.catalog.expanding import expanded
 from lakehouse.catalog.expression import read_expression
 from lakehouse.catalog.function_text import make_function
-from lakehouse.catalog.policy import AccessPolicy, ColumnMask, RowFilter, SqlFunction, Tagged, TagPolicy
+from lakehouse.catalog.policy import AccessPolicy, ColumnMask, RowFilter, SqlFunction, Tagged
 from lakehouse.catalog.principal import Principal, PrincipalKind
 from lakehouse.catalog.rule_reading import Reading
 from lakehouse.catalog.securable import METASTORE, Securable, SecurableKind
@@ -138,7 +138,7 @@ class _Sections:
             for i, m in enumerate(model.access_tests)
         ]
         found = [policy for policy in policies if policy is not None]
-        self._check_policy_names(found)
+        self._check_policy_names()
         return replace(
             empty,
             rules=tuple(reading.rules),
@@ -257,13 +257,13 @@ class _Sections:
                 self.reading.problems.append(DuplicateName(key, first=where, where=where))
             self.tags[tagged][name] = value
 
-    def _check_policy_names(self, policies: list[TagPolicy]) -> None:
-        seen: dict[str, str] = {}
-        for policy in policies:
-            if policy.name in seen:
-                where = self.document.where("policies", policy.name)
-                self.reading.problems.append(InvalidValue(f"two policies are called '{policy.name}'.", where=where))
-            seen[policy.name] = policy.origin
+    def _check_policy_names(self) -> None:
+        first: dict[str, SourceLocation] = {}
+        for name in self.model.policies:
+            where = self.document.where("policies", name)
+            if name.lower() in first:
+                self.reading.problems.append(DuplicateName(name, first=first[name.lower()], where=where))
+            first[name.lower()] = where
 
     def _run_as(self) -> Principal | None:
         if self.model.run_as is None:

@@ -84,11 +84,13 @@ def parse_statement(text: str, file: str = "statement") -> Statement | None:
 
 def _first_words(text: str) -> tuple[Token, ...]:
     """The first tokens of a text that does not end properly: those before anything that is quoted."""
-    end = min((place for place in map(text.find, "'\"`") if place >= 0), default=len(text))
-    try:
-        return next(iter(statements(tokenize(text[:end]))), ())
-    except InvalidValue:
-        return ()
+    for marks in (("'", '"', "`"), ("'", '"', "`", "/*")):
+        end = min((place for place in map(text.find, marks) if place >= 0), default=len(text))
+        try:
+            return next(iter(statements(tokenize(text[:end]))), ())
+        except InvalidValue:
+            continue  # a comment that does not end
+    return ()
 
 
 def _parser(tokens: tuple[Token, ...]) -> Callable[[Cursor], Statement | None] | None:

@@ -21,7 +21,7 @@ _KINDS = {
     "FUNCTION": SecurableKind.FUNCTION,
     "PIPELINE": SecurableKind.PIPELINE,
 }
-_WHAT_FOLLOWS = ("TO", "FROM", "ON", "FOR", "ROW", "COLUMN", "COMMENT")
+_WHAT_FOLLOWS = ("TO", "FROM", "ON", "FOR", "ROW", "COLUMN", "COMMENT", "OWNER", "SET", "UNSET")
 
 
 def take_identifier(cursor: Cursor) -> str:

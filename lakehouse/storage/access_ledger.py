@@ -22,6 +22,7 @@ from lakehouse.storage.system_tables import SCHEMAS
 
 _NAME = "access"
 _COMPACT_EVERY = 50
+_MOST_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,31 +78,32 @@ class AccessLedger:
         }
         batch = arrow_table(SCHEMAS[_NAME], [row])
         commit = CommitProperties(app_transactions=[Transaction(app_id=self._application, version=statement.sequence)])
-        table = open_table(self.location)
-        if self._sequence(table) != statement.sequence - 1:
-            return False
-        if table is None:
+        attempt = 0
+        while True:
+            table = open_table(self.location) or self._created()
+            if self._sequence(table) != statement.sequence - 1:
+                return False
             try:
-                write_deltalake(
-                    self.location,
-                    batch,
-                    mode="error",
-                    configuration={"delta.appendOnly": "true"},
-                    commit_properties=commit,
-                )
-            except DeltaError:
-                if open_table(self.location) is None:
+                write_deltalake(table, batch, mode="append", commit_properties=commit)
+            except CommitFailedError:
+                # Not always for a statement: the table may be made, or written by another project, at this moment.
+                attempt += 1
+                if attempt == _MOST_ATTEMPTS:
                     raise
-                return False  # another writer made the table
+                continue
+            self._compact_now_and_then(statement.sequence)
             return True
+
+    def _created(self) -> DeltaTable:
+        # Empty: a first row that came with the table would not conflict with another writer's.
+        schema = arrow_table(SCHEMAS[_NAME], []).schema
         try:
-            write_deltalake(table, batch, mode="append", commit_properties=commit)
-        except CommitFailedError:
-            if self.sequence() < statement.sequence:
+            return DeltaTable.create(self.location, schema, mode="ignore", configuration={"delta.appendOnly": "true"})
+        except DeltaError:
+            found = open_table(self.location)
+            if found is None:
                 raise
-            return False
-        self._compact_now_and_then(statement.sequence)
-        return True
+            return found  # another writer made it
 
     def _sequence(self, table: DeltaTable | None) -> int:
         return int((table.transaction_version(self._application) if table else None) or 0)
