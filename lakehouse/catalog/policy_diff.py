@@ -12,6 +12,7 @@ from lakehouse.catalog.decision import TraceStep, decide
 from lakehouse.catalog.policy import AccessPolicy, TableShape, Tagged
 from lakehouse.catalog.principal import Principal, PrincipalKind
 from lakehouse.catalog.privilege import Privilege
+from lakehouse.catalog.privilege_scope import means_something
 from lakehouse.catalog.securable import METASTORE, Securable, SecurableKind
 from lakehouse.catalog.table_access import AppliedFilter, TableAccess, table_access
 from lakehouse.names import TableName
@@ -94,8 +95,8 @@ def _privileges(
     sides: tuple[CompiledPolicy, CompiledPolicy], principal: Principal, securable: Securable
 ) -> Iterator[AccessChange]:
     for privilege in Privilege:
-        if privilege is Privilege.ALL_PRIVILEGES:
-            continue  # each of them is looked at
+        if privilege is Privilege.ALL_PRIVILEGES or not means_something(privilege, securable.kind):
+            continue  # ALL PRIVILEGES: each of them is looked at
         before, after = (decide(side, principal, privilege, securable).allowed for side in sides)
         if before == after:
             continue

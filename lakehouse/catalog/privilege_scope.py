@@ -41,12 +41,17 @@ def read_privilege(text: str, where: SourceLocation | None = None) -> Privilege:
     return Privilege(name)
 
 
+def means_something(privilege: Privilege, kind: SecurableKind) -> bool:
+    """Whether the privilege can be held on such a securable."""
+    return kind in _WHERE.get(privilege, _EVERYWHERE)
+
+
 def check_scope(
     privilege: Privilege, securable: Securable, columns: Iterable[str] | None, where: SourceLocation | None = None
 ) -> None:
     """Raises InvalidValue if the privilege, or a list of columns with it, means nothing on the securable."""
     kind = securable.kind
-    if kind not in _WHERE.get(privilege, _EVERYWHERE):
+    if not means_something(privilege, kind):
         raise InvalidValue(f"{privilege.value} means nothing on a {kind.value.lower()} ('{securable}').", where=where)
     if columns is None:
         return
