@@ -12,6 +12,7 @@ from lakehouse.catalog.privilege import Privilege
 from lakehouse.catalog.securable import Securable, SecurableKind
 from lakehouse.errors import InvalidValue, SourceLocation, UnknownName
 
+_BY_NAME = {privilege.value: privilege for privilege in Privilege}
 _EVERYWHERE = frozenset(SecurableKind)
 _CONTAINERS = frozenset({SecurableKind.METASTORE, SecurableKind.CATALOG, SecurableKind.SCHEMA})
 _ABOVE_SCHEMA = frozenset({SecurableKind.METASTORE, SecurableKind.CATALOG})
@@ -33,12 +34,11 @@ _WHERE = {
 def read_privilege(text: str, where: SourceLocation | None = None) -> Privilege:
     """The privilege of this name, in any case. Raises UnknownName with the nearest."""
     # Letters outside ASCII may have an ASCII upper case: they are no way to write a privilege.
-    name = " ".join(text.upper().split()) if text.isascii() else text
-    if name not in [privilege.value for privilege in Privilege]:
-        known = [privilege.value for privilege in Privilege]
-        found = [known_name.lower() for known_name in known]
-        raise UnknownName(text, found if text.islower() else known, what="privilege", where=where)
-    return Privilege(name)
+    found = _BY_NAME.get(text) or (_BY_NAME.get(" ".join(text.upper().split())) if text.isascii() else None)
+    if found is None:
+        known = [name.lower() for name in _BY_NAME] if text.islower() else list(_BY_NAME)
+        raise UnknownName(text, known, what="privilege", where=where)
+    return found
 
 
 def means_something(privilege: Privilege, kind: SecurableKind) -> bool:

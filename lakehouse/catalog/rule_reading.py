@@ -77,9 +77,12 @@ class Reading:
             principal = self.attempt(lambda who=who, where=where: read_principal(who, self.directory, where))  # type: ignore[misc]
             for index, item in enumerate(privileges):
                 place = self.document.where(*path, who, index)
-                found = self.attempt(lambda item=item, place=place: _privilege(item, securable, place))  # type: ignore[misc]
-                if found is not None and principal is not None:
-                    privilege, columns = found
+                try:
+                    privilege, columns = _privilege(item, securable, place)
+                except DefinitionError as problem:
+                    self.problems.append(problem)
+                    continue
+                if principal is not None:
                     self.rules.append(Rule(effect, principal, privilege, securable, columns, str(place)))
             if not privileges:
                 self.problems.append(InvalidValue(f"'{who}' is given a list without privileges.", where=where))
