@@ -46,7 +46,7 @@ def _remembered(value: Principal | Securable) -> str:
 
 
 @lru_cache
-def _fields(kind: type) -> tuple[str, ...]:
+def _fields(kind: Any) -> tuple[str, ...]:
     return tuple(each.name for each in fields(kind))
 
 
