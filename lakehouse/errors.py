@@ -16,6 +16,7 @@
         ChangeError                   a change set contradicts itself, or cannot be compared with its table
       RunInProgress             4     another run holds the project
       RunInterrupted            130   the run was told to stop
+      AccessRefused             5     the rules of access, or doubt, refuse it
 
 Fields carry the facts; tests assert on class and fields, never on prose.
 """
@@ -249,6 +250,12 @@ class RunInterrupted(LakehouseError):
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
         super().__init__(message)
+
+
+class AccessRefused(LakehouseError):
+    """The rules of access refuse it, or leave it in doubt; tells no more than the principal may know."""
+
+    exit_code = 5
 
 
 def nearest(name: str, existing: Iterable[str]) -> str | None:
