@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from lakehouse.definition.loading import load_project
 from lakehouse.definition.project import Project
@@ -32,6 +32,7 @@ from lakehouse.serving.overview import overview_html
 from lakehouse.serving.plan_explanation import explanation_lines
 from lakehouse.serving.readable import TableVersion, external_tables, published_tables, reads_of_others, system_tables
 from lakehouse.serving.record_frame import record_frame
+from lakehouse.serving.remote import RemoteConnection, is_remote
 from lakehouse.serving.run_report import RunReport
 from lakehouse.serving.spark_use import SparkUse
 from lakehouse.serving.text import Text
@@ -48,6 +49,11 @@ if TYPE_CHECKING:  # importing them takes as long as all the rest together
 _SPARK = SparkUse()
 
 
+@overload
+def connect(project: str, *, token: str) -> RemoteConnection: ...
+
+
+@overload
 def connect(
     project: str | Path | None = None,
     *,
@@ -55,13 +61,29 @@ def connect(
     target: str | None = None,
     variables: Mapping[str, str] | None = None,
     at: str | None = None,
-) -> Connection:
+) -> Connection: ...
+
+
+def connect(
+    project: str | Path | None = None,
+    *,
+    principal: str | None = None,
+    target: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    at: str | None = None,
+    token: str | None = None,
+) -> Connection | RemoteConnection:
     """Opens a project (a folder, or any folder in one; default: here) for reading as its owner.
 
     `target` and `variables` are those of the command line. `at` names an older state: a run that published, or an
     instant as ISO text (UTC unless it names a zone). Raises UsageError where there is no project or no such state,
     and for a `principal`: this version has no access rules to apply. Nothing is started.
+
+    The address of a gateway (`grpc+tls://host:port`) in place of a project, with a `token`, needs no Spark: see
+    `RemoteConnection`.
     """
+    if is_remote(project):
+        return RemoteConnection(str(project), token)
     if principal is not None:
         raise UsageError(
             f"cannot read as '{principal}': this version has no access rules, so everyone would read everything.",
