@@ -73,13 +73,13 @@ def schemas_table(found: Iterable[tuple[str, str]], asked: GetSchemas) -> Any:
 
 def tables_table(found: Iterable[TableEntry], asked: GetTables) -> Any:
     """The answer to GetTables. A table whose columns are not to be known has none."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for entry in found:
         named = is_like(entry.schema, asked.schema_pattern) and is_like(entry.name, asked.table_pattern)
         if named and asked.catalog in (None, entry.catalog) and (not asked.types or entry.kind in asked.types):
-            row: tuple[Any, ...] = (entry.catalog, entry.schema, entry.name, entry.kind)
+            row = (entry.catalog, entry.schema, entry.name, entry.kind)
             rows.append((*row, _serialized(entry)) if asked.with_columns else row)
-    return _table(sorted(rows, key=lambda row: row[:4]), TABLES_WITH_COLUMNS if asked.with_columns else TABLES)
+    return _table(sorted(rows, key=lambda row: tuple(row[:4])), TABLES_WITH_COLUMNS if asked.with_columns else TABLES)
 
 
 def table_types_table() -> Any:

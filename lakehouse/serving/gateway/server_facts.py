@@ -82,23 +82,19 @@ _FACTS: Mapping[int, tuple[int, Any]] = {
     534: (_BITS, 0),
     535: (_BITS, 0),
     536: (_TRUTH, False),
-    537: (_BITS, 15),  # subqueries wherever they may stand
-    538: (_TRUTH, True),
-    539: (_BITS, 3),
-    **dict.fromkeys(range(540, 563), (_WHOLE, 0)),  # lengths and numbers: no limit that is known
-    563: (_WHOLE, 0),
-    564: (_TRUTH, False),
-    565: (_BITS, 1),
+    537: (_TRUTH, False),
+    538: (_BITS, 15),  # subqueries wherever they may stand
+    539: (_TRUTH, True),
+    540: (_BITS, 3),
+    **dict.fromkeys(range(541, 563), (_WHOLE, 0)),  # lengths and numbers: no limit that is known
+    556: (_TRUTH, False),
+    563: (_TRUTH, False),
+    564: (_BITS, 1),
+    565: (_TRUTH, False),
     566: (_TRUTH, False),
-    567: (_TRUTH, True),
-    568: (_BITS, 0),
-    569: (_BITS, 0),
-    570: (_BITS, 0),
-    571: (_BITS, 0),
-    572: (_TRUTH, False),
-    573: (_TRUTH, False),
-    574: (_TRUTH, False),
-    575: (_TRUTH, False),
+    567: (_BITS, 2),
+    **dict.fromkeys(range(568, 572), (_BITS, 0)),
+    **dict.fromkeys(range(572, 576), (_TRUTH, False)),
     576: (_TRUTH, False),
 }
 

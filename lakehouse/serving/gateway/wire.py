@@ -44,9 +44,11 @@ def texts_of(fields: Fields, number: int) -> tuple[str, ...]:
 def bytes_of(fields: Fields, number: int) -> bytes | None:
     """A bytes or message field; the last one where it comes several times."""
     values = fields.get(number, ())
-    if values and not isinstance(values[-1], bytes):
+    if not values:
+        return None
+    if not isinstance(values[-1], bytes):
         raise MalformedMessage(f"field {number} is a number")
-    return bytes(values[-1]) if values else None  # type: ignore[arg-type]  # checked above
+    return values[-1]
 
 
 def number_of(fields: Fields, number: int) -> int | None:

@@ -143,8 +143,10 @@ def test_a_prepared_query_belongs_to_who_prepared_it(served: Served) -> None:
 def test_every_method_answers_strangers_and_nonsense_with_a_class(served: Served) -> None:
     with connect(served) as ana:
         client, options = ana._client, ana._options
-        nonsense = [b"", b"\x00", b"\xff" * 40, b"\x0a\x80\x80\x80\x80\x10", pack("CommandStatementUpdate", b""),
-                    pack("CommandGetTables", b"\x08\x01"), pack("CommandStatementQuery", b"\x0a\x02\xff\xfe")]  # fmt: skip
+        nonsense = [
+            *(b"", b"\x00", b"\xff" * 40, b"\x0a\x80\x80\x80\x80\x10", pack("CommandStatementUpdate", b"")),
+            *(pack("CommandGetTables", b"\x08\x01"), pack("CommandStatementQuery", b"\x0a\x02\xff\xfe")),
+        ]
 
         def put(command: bytes) -> None:
             writer, _ = client.do_put(flight.FlightDescriptor.for_command(command), served_schema(), options)
@@ -312,9 +314,9 @@ def test_many_clients_at_once_get_rows_of_their_own(served: Served) -> None:
 
 def test_tls(serve: Serve, tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
-               "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
+    made = f"openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout {key} -out {certificate}"
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run([*made.split(), *names], check=True, capture_output=True)
     served = serve(listening=Listening(certificate=certificate, key=key))
     assert served.address.startswith("grpc+tls://")
     with RemoteConnection(served.address, served.token(ANA), certificate=certificate) as connection:
