@@ -39,7 +39,9 @@ READER_SETTINGS: Mapping[str, str] = {
 
 _MASKED_VALUE = "val"
 # With these and partition columns alone a condition chooses whole partitions: the same answer for all their rows.
-_PLAIN_WORDS = frozenset("and or not in is null true false between like cast as string int bigint date".split())
+_PLAIN_WORDS = frozenset(
+    {"and", "or", "not", "in", "is", "null", "true", "false", "between", "like", "cast", "as", "string", "int", "date"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def _columns(known: Catalogue) -> list[_Row]:
     return [
         (known.catalog, table.schema, table.name, column.name, position, column.type, _data_type(column.type))
         for table, columns in sorted(known.columns.items())
-        for position, column in enumerate(columns)
+        for position, column in enumerate(columns, start=1)
     ]
 
 
