@@ -16,7 +16,7 @@
         ChangeError                   a change set contradicts itself, or cannot be compared with its table
       RunInProgress             4     another run holds the project
       RunInterrupted            130   the run was told to stop
-      AccessRefused             5     the rules of access, or doubt, refuse it
+      AccessRefused             5     the principal may not do this, or may not know that it exists
 
 Fields carry the facts; tests assert on class and fields, never on prose.
 """
@@ -253,7 +253,7 @@ class RunInterrupted(LakehouseError):
 
 
 class AccessRefused(LakehouseError):
-    """The rules of access refuse it, or leave it in doubt; tells no more than the principal may know."""
+    """The principal may not do this. The message and the fields hold nothing that the principal may not know."""
 
     exit_code = 5
 

@@ -25,6 +25,12 @@ class Securable:
     kind: SecurableKind
     path: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        # A denial must not be missed because someone wrote the name in capitals.
+        lowered = tuple([part.lower() for part in self.path])
+        if lowered != self.path:
+            object.__setattr__(self, "path", lowered)
+
     def __str__(self) -> str:
         return ".".join(self.path) or "metastore"
 

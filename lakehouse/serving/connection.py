@@ -13,10 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
+from lakehouse.catalog.policy import AccessPolicy
 from lakehouse.definition.loading import load_project
 from lakehouse.definition.project import Project
 from lakehouse.definition.spec_file import find_project, read_spec
-from lakehouse.errors import DefinitionError, InvalidValue, LakehouseError, UnknownName, UsageError
+from lakehouse.errors import AccessRefused, DefinitionError, InvalidValue, LakehouseError, UnknownName, UsageError
 from lakehouse.names import TableName, parse_table_name, split_name
 from lakehouse.plan.records import Publication, PublishedTable
 from lakehouse.run.checking import CheckRequest, Engine, run_check
@@ -28,11 +29,11 @@ from lakehouse.run.stopping import StopRequest
 from lakehouse.run.workspace import Workspace
 from lakehouse.serving.check_report import CheckReport
 from lakehouse.serving.explanation import explained_table
+from lakehouse.serving.guarded import GuardedConnection
 from lakehouse.serving.overview import overview_html
 from lakehouse.serving.plan_explanation import explanation_lines
 from lakehouse.serving.readable import TableVersion, external_tables, published_tables, reads_of_others, system_tables
 from lakehouse.serving.record_frame import record_frame
-from lakehouse.serving.remote import RemoteConnection, is_remote
 from lakehouse.serving.run_report import RunReport
 from lakehouse.serving.spark_use import SparkUse
 from lakehouse.serving.text import Text
@@ -50,46 +51,62 @@ _SPARK = SparkUse()
 
 
 @overload
-def connect(project: str, *, token: str) -> RemoteConnection: ...
-
-
-@overload
 def connect(
     project: str | Path | None = None,
     *,
-    principal: str | None = None,
+    principal: None = None,
     target: str | None = None,
     variables: Mapping[str, str] | None = None,
     at: str | None = None,
 ) -> Connection: ...
 
 
+@overload
+def connect(
+    project: str | Path | None = None,
+    *,
+    principal: str,
+    policy: AccessPolicy | None = None,
+    target: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    at: str | None = None,
+) -> GuardedConnection: ...
+
+
 def connect(
     project: str | Path | None = None,
     *,
     principal: str | None = None,
+    policy: AccessPolicy | None = None,
     target: str | None = None,
     variables: Mapping[str, str] | None = None,
     at: str | None = None,
-    token: str | None = None,
-) -> Connection | RemoteConnection:
-    """Opens a project (a folder, or any folder in one; default: here) for reading as its owner.
+) -> Connection | GuardedConnection:
+    """Opens a project (a folder, or any folder in one; default: here) for reading: as its owner, or as `principal`,
+    who sees what the project's access rules (or `policy`) give.
 
     `target` and `variables` are those of the command line. `at` names an older state: a run that published, or an
     instant as ISO text (UTC unless it names a zone). Raises UsageError where there is no project or no such state,
-    and for a `principal`: this version has no access rules to apply. Nothing is started.
-
-    The address of a gateway (`grpc+tls://host:port`) in place of a project, with a `token`, needs no Spark: see
-    `RemoteConnection`.
+    AccessRefused for a principal that is unknown, or where there are no access rules. Nothing is started.
     """
-    if is_remote(project):
-        return RemoteConnection(str(project), token)
-    if principal is not None:
-        raise UsageError(
-            f"cannot read as '{principal}': this version has no access rules, so everyone would read everything.",
-            hint="Connect without 'principal' to read as the owner of the project.",
-        )
-    return Connection(find_project(Path(project or ".")), target=target, variables=variables, at=at)
+    root = find_project(Path(project or "."))
+    if principal is None:
+        return Connection(root, target=target, variables=variables, at=at)
+    found = dict(variables or {})
+    return GuardedConnection(
+        read_spec(root, target=target, variables=found),
+        principal,
+        lambda: _policy_of(root, policy),
+        lambda: load_project(root, target=target, variables=found),
+        spark=_SPARK,
+        at=at,
+    )
+
+
+def _policy_of(root: Path, given: AccessPolicy | None) -> AccessPolicy:
+    if given is None:
+        raise AccessRefused(f"the project in {root} has no access rules, so no principal may read it.")
+    return given
 
 
 class Connection:
