@@ -58,7 +58,8 @@ def connect(
     target: str | None = None,
     variables: Mapping[str, str] | None = None,
     at: str | None = None,
-) -> Connection: ...
+) -> Connection:
+    """As the owner of the project."""
 
 
 @overload
@@ -70,7 +71,8 @@ def connect(
     target: str | None = None,
     variables: Mapping[str, str] | None = None,
     at: str | None = None,
-) -> GuardedConnection: ...
+) -> GuardedConnection:
+    """As `principal`."""
 
 
 def connect(

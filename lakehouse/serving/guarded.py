@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from lakehouse.catalog.compiled_policy import index
 from lakehouse.catalog.policy import AccessPolicy
 from lakehouse.definition.project import Project, ProjectSpec
-from lakehouse.errors import DefinitionError, UsageError
+from lakehouse.errors import DefinitionError, LakehouseError, UsageError
 from lakehouse.names import TableName, parse_table_name
 from lakehouse.plan.records import Publication
 from lakehouse.run.delta_warehouse import DeltaWarehouse
@@ -96,14 +96,19 @@ class GuardedConnection:
 
     def refresh(self) -> bool:
         """Moves on to the newest publication and to the rules as they are now; answers whether either was newer.
-        Frames made before stay."""
+        Frames made before stay. Raises AccessRefused where the principal is no longer known, and what is wrong with
+        the rules; then the connection is closed."""
         self._require_open()
         before = self._publication, self._policy
-        self._policy = self._load_policy()
-        self._access = principal_access(index(self._policy), self._principal)
+        self._reader = None
+        try:
+            self._policy = self._load_policy()
+            self._access = principal_access(index(self._policy), self._principal)
+        except LakehouseError:
+            self.close()
+            raise
         self._publication = self._warehouse.latest_publication()
         self._tables = self._readable()
-        self._reader = None
         return (self._publication, self._policy) != before
 
     def close(self) -> None:

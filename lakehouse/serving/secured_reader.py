@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.analysis.catalyst import analysed_plan, patterns_in
+from lakehouse.catalog.mapping_query import QueryAnswer
 from lakehouse.catalog.policy import TableShape
 from lakehouse.catalog.secured_view import READER_SETTINGS, resolved_access, secured_query, unusable
 from lakehouse.catalog.table_access import TableAccess
@@ -51,7 +52,7 @@ class SecuredReader:
         open_session: Callable[[SparkSession, Mapping[str, str]], SparkSession] = isolated_session,
     ) -> None:
         self._spec, self._tables, self._access = spec, dict(tables), access
-        self._definer = Definer(PublishedReader(spec, tables))
+        self._definer: Definer | None = None
         configuration = {key: value for key, value in spec.configuration.items() if not _is_catalog(key)}
         self.session = open_session(SparkSide(spec).session(), {**_SETTINGS, **configuration, **READER_SETTINGS})
         self._raw_database = f"r_{secrets.token_hex(16)}"
@@ -115,7 +116,7 @@ class SecuredReader:
         if shape is None or access is None or not access:
             raise AccessRefused(f"'{name}' cannot be read by {self._access.invoker.name}.", where=where)
         location, version = self._tables[name]
-        access = resolved_access(access, shape, self._access.invoker, self._definer.ask)
+        access = resolved_access(access, shape, self._access.invoker, self._ask)
         raw = f"`{self._raw_database}`.`{name.schema}__{name.name}`"
         query = secured_query(access, shape, f"{raw} VERSION AS OF {version}")
         with failures_named(str(name), None, self._spec.root):
@@ -128,6 +129,11 @@ class SecuredReader:
         if patterns_in(plan, "PLAN_EXPRESSION", "CURRENT_LIKE", "PYTHON_UDF"):
             raise unusable(access, "row filter or mask")
         return query
+
+    def _ask(self, query: str, most: int) -> QueryAnswer:
+        if self._definer is None:
+            self._definer = Definer(PublishedReader(self._spec, self._tables))
+        return self._definer.ask(query, most)
 
     def _make_view(self, name: TableName, query: str) -> None:
         with failures_named(str(name), None, self._spec.root):
