@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import lakehouse.pipelines as pipelines
     import lakehouse.testing as testing
-    from lakehouse.serving.connection import Connection, connect
+    from lakehouse.serving.connecting import connect
+    from lakehouse.serving.connection import Connection
 
 __all__ = ["Connection", "__version__", "connect", "pipelines", "testing"]
 
@@ -16,7 +17,7 @@ __version__ = "0.1.0"
 
 # What a user imports from here lives in layers that take a while to load: each is loaded when it is asked for.
 _LAZY = {
-    "connect": ("lakehouse.serving.connection", "connect"),
+    "connect": ("lakehouse.serving.connecting", "connect"),
     "Connection": ("lakehouse.serving.connection", "Connection"),
     "pipelines": ("lakehouse.pipelines", None),
     "testing": ("lakehouse.testing", None),

@@ -15,6 +15,9 @@
         ExpectationFailed     3       an expectation with `on_violation: fail` refused the refresh
         ChangeError                   a change set contradicts itself, or cannot be compared with its table
       RunInProgress             4     another run holds the project
+      AccessRefused             5     the principal may not do this, or may not know of it
+        QueryRefused                  a query is not one that the gate lets through
+      GateError                 1     Spark refused or failed a query of someone who may not read its error text
       RunInterrupted            130   the run was told to stop
       AccessRefused             5     the principal may not do this, or may not know that it exists
 
@@ -26,6 +29,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -241,6 +245,62 @@ class RunInProgress(LakehouseError):
     def __init__(self, message: str, *, holder: str) -> None:
         self.holder = holder
         super().__init__(message)
+
+
+class AccessRefused(LakehouseError):
+    """The principal may not do this; an object they may not know of is refused like one that does not exist."""
+
+    exit_code = 5
+
+
+class GateReason(str, Enum):
+    """Why the gate refused a query."""
+
+    RELATION = "relation"
+    PLAN_CLASS = "plan class"
+    FUNCTION = "function"
+    TABLE_FUNCTION = "table function"
+    RELATION_OPTIONS = "relation options"
+    EXPRESSION_CLASS = "expression class"
+    METADATA_COLUMN = "metadata column"
+    PARSE = "parse"
+    SIZE = "size"
+    DEPTH = "depth"
+
+
+_GATE_SENTENCES = {
+    GateReason.PLAN_CLASS: "only queries are accepted here: no commands, no dynamic SQL, no time travel.",
+    GateReason.FUNCTION: "a function of the query does not exist or is not accepted here.",
+    GateReason.TABLE_FUNCTION: "a table function of the query does not exist or is not accepted here.",
+    GateReason.RELATION_OPTIONS: "tables take no options here and are not read as streams.",
+    GateReason.EXPRESSION_CLASS: "an expression of the query is not accepted here.",
+    GateReason.METADATA_COLUMN: "metadata columns of files are not accepted here.",
+    GateReason.PARSE: "the query is not one statement of Spark SQL.",
+    GateReason.SIZE: "the query is too large.",
+    GateReason.DEPTH: "the query nests too deep.",
+}
+
+
+class QueryRefused(AccessRefused):
+    """A query that the gate does not let through; carries why, and the relation as the query names it, if it is one
+    that is missing. `condition` and `sql_state` are Spark's for the same mistake, None where Spark has none."""
+
+    def __init__(self, reason: GateReason, *, relation: tuple[str, ...] = ()) -> None:
+        self.reason, self.relation = reason, relation
+        missing = reason is GateReason.RELATION
+        self.condition = "TABLE_OR_VIEW_NOT_FOUND" if missing else None
+        self.sql_state = "42P01" if missing else None
+        name = f" '{'.'.join(relation)}'" if relation else " of the query"
+        super().__init__(f"table or view{name} cannot be found." if missing else _GATE_SENTENCES[reason])
+
+
+class GateError(LakehouseError):
+    """Spark refused or failed a query whose author may not read Spark's text: its condition and SQLSTATE alone."""
+
+    def __init__(self, condition: str | None, sql_state: str | None) -> None:
+        self.condition, self.sql_state = condition, sql_state
+        state = f" (SQLSTATE {sql_state})" if sql_state else ""
+        super().__init__(f"the query failed: {condition or 'INTERNAL_ERROR'}{state}.")
 
 
 class RunInterrupted(LakehouseError):

@@ -9,6 +9,7 @@ import argparse
 from typing import Any, NoReturn
 
 from lakehouse import __version__
+from lakehouse.cli.gateway_arguments import add_gateway_commands
 from lakehouse.errors import UsageError, nearest
 
 EXIT_CODES = """exit codes:
@@ -17,6 +18,7 @@ EXIT_CODES = """exit codes:
   2    wrong usage, wrong definition, or something missing on this machine
   3    an expectation refused a refresh and nothing else failed, or a check found one that is not met
   4    another run holds the project
+  5    the rules of access refuse it
   70   an error in lakehouse itself
   130  stopped by Ctrl-C; 143 by SIGTERM"""
 
@@ -71,6 +73,7 @@ def build_parser() -> ArgumentParser:
     _looking(parser, commands)
     _quarantine(parser, commands)
     _mending(parser, commands)
+    add_gateway_commands(parser, commands, _add_project)
     return parser
 
 

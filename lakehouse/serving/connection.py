@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
+from lakehouse.catalog.policy import AccessPolicy
 from lakehouse.definition.loading import load_project
 from lakehouse.definition.project import Project
 from lakehouse.definition.spec_file import find_project, read_spec
-from lakehouse.errors import DefinitionError, InvalidValue, LakehouseError, UnknownName, UsageError
+from lakehouse.errors import AccessRefused, DefinitionError, InvalidValue, LakehouseError, UnknownName, UsageError
 from lakehouse.names import TableName, parse_table_name, split_name
 from lakehouse.plan.records import Publication, PublishedTable
 from lakehouse.run.checking import CheckRequest, Engine, run_check
@@ -28,6 +29,7 @@ from lakehouse.run.stopping import StopRequest
 from lakehouse.run.workspace import Workspace
 from lakehouse.serving.check_report import CheckReport
 from lakehouse.serving.explanation import explained_table
+from lakehouse.serving.guarded import GuardedConnection
 from lakehouse.serving.overview import overview_html
 from lakehouse.serving.plan_explanation import explanation_lines
 from lakehouse.serving.readable import TableVersion, external_tables, published_tables, reads_of_others, system_tables
@@ -48,26 +50,65 @@ if TYPE_CHECKING:  # importing them takes as long as all the rest together
 _SPARK = SparkUse()
 
 
+@overload
 def connect(
     project: str | Path | None = None,
     *,
-    principal: str | None = None,
+    principal: None = None,
     target: str | None = None,
     variables: Mapping[str, str] | None = None,
     at: str | None = None,
 ) -> Connection:
-    """Opens a project (a folder, or any folder in one; default: here) for reading as its owner.
+    """As the owner of the project."""
+
+
+@overload
+def connect(
+    project: str | Path | None = None,
+    *,
+    principal: str,
+    policy: AccessPolicy | None = None,
+    target: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    at: str | None = None,
+) -> GuardedConnection:
+    """As `principal`."""
+
+
+def connect(
+    project: str | Path | None = None,
+    *,
+    principal: str | None = None,
+    policy: AccessPolicy | None = None,
+    target: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    at: str | None = None,
+) -> Connection | GuardedConnection:
+    """Opens a project (a folder, or any folder in one; default: here) for reading: as its owner, or as `principal`,
+    who sees what the project's access rules (or `policy`) give.
 
     `target` and `variables` are those of the command line. `at` names an older state: a run that published, or an
     instant as ISO text (UTC unless it names a zone). Raises UsageError where there is no project or no such state,
-    and for a `principal`: this version has no access rules to apply. Nothing is started.
+    AccessRefused for a principal that is unknown, or where there are no access rules. Nothing is started.
     """
-    if principal is not None:
-        raise UsageError(
-            f"cannot read as '{principal}': this version has no access rules, so everyone would read everything.",
-            hint="Connect without 'principal' to read as the owner of the project.",
-        )
-    return Connection(find_project(Path(project or ".")), target=target, variables=variables, at=at)
+    root = find_project(Path(project or "."))
+    if principal is None:
+        return Connection(root, target=target, variables=variables, at=at)
+    found = dict(variables or {})
+    return GuardedConnection(
+        read_spec(root, target=target, variables=found),
+        principal,
+        lambda: _policy_of(root, policy),
+        lambda: load_project(root, target=target, variables=found),
+        spark=_SPARK,
+        at=at,
+    )
+
+
+def _policy_of(root: Path, given: AccessPolicy | None) -> AccessPolicy:
+    if given is None:
+        raise AccessRefused(f"the project in {root} has no access rules, so no principal may read it.")
+    return given
 
 
 class Connection:

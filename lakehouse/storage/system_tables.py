@@ -133,6 +133,33 @@ SCHEMAS: Mapping[str, Mapping[str, Kind]] = {
         "dataset": Kind.TEXT,
         "requested_at": Kind.INSTANT,
     },
+    # A row when a token is made and one when it is revoked. The secret is not kept, only its hash.
+    "tokens": {
+        "token": Kind.TEXT,
+        "principal": Kind.TEXT,
+        "action": Kind.TEXT,
+        "secret_hash": Kind.TEXT,
+        "recorded_at": Kind.INSTANT,
+        "expires_at": Kind.INSTANT,
+    },
+    # Names as in Unity Catalog's system.access.audit; its structures are JSON. Each row's hash covers the one before.
+    "audit": {
+        "sequence": Kind.WHOLE,
+        "event_id": Kind.TEXT,
+        "event_time": Kind.INSTANT,
+        "event_date": Kind.TEXT,
+        "service_name": Kind.TEXT,
+        "action_name": Kind.TEXT,
+        "user_identity": Kind.TEXT,
+        "source_ip_address": Kind.TEXT,
+        "user_agent": Kind.TEXT,
+        "session_id": Kind.TEXT,
+        "request_id": Kind.TEXT,
+        "request_params": Kind.TEXT,
+        "response": Kind.TEXT,
+        "previous_hash": Kind.TEXT,
+        "hash": Kind.TEXT,
+    },
 }
 
 _COMPACT_EVERY = 50

@@ -12,11 +12,6 @@ from lakehouse.names import TableName
 from tests.serving.shop import FIRST_AT, ORDERS, TOTALS, Shop, totals
 
 
-def test_a_principal_is_refused(published: Shop) -> None:
-    with pytest.raises(UsageError):
-        lakehouse.connect(published.root, principal="ana@corp")
-
-
 def test_a_folder_without_a_project_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         lakehouse.connect(tmp_path)

@@ -1,0 +1,326 @@
+// Compiled at run time by janino (one of Spark's jars), which knows neither generics nor lambdas.
+// A walk over everything that a plan holds, in one call from Python. See plan_walk.py for what it answers.
+
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.IdentityHashMap;
+import java.util.Map;
+import org.antlr.v4.runtime.CharStreams;
+import org.antlr.v4.runtime.Token;
+import org.apache.spark.SparkThrowable;
+import org.apache.spark.sql.catalyst.FunctionIdentifier;
+import org.apache.spark.sql.catalyst.TableIdentifier;
+import org.apache.spark.sql.catalyst.analysis.UnresolvedAttribute;
+import org.apache.spark.sql.catalyst.analysis.UnresolvedFunction;
+import org.apache.spark.sql.catalyst.analysis.UnresolvedGenerator;
+import org.apache.spark.sql.catalyst.analysis.UnresolvedRelation;
+import org.apache.spark.sql.catalyst.analysis.UnresolvedTableValuedFunction;
+import org.apache.spark.sql.catalyst.expressions.AttributeReference;
+import org.apache.spark.sql.catalyst.expressions.Expression;
+import org.apache.spark.sql.catalyst.expressions.Literal;
+import org.apache.spark.sql.catalyst.expressions.objects.Invoke;
+import org.apache.spark.sql.catalyst.expressions.objects.StaticInvoke;
+import org.apache.spark.sql.catalyst.parser.SqlBaseLexer;
+import org.apache.spark.sql.catalyst.parser.UpperCaseCharStream;
+import org.apache.spark.sql.catalyst.plans.logical.LocalRelation;
+import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
+import org.apache.spark.sql.catalyst.plans.logical.UnresolvedWith;
+import org.apache.spark.sql.catalyst.plans.logical.View;
+import org.apache.spark.sql.catalyst.trees.TreeNode;
+import org.apache.spark.sql.classic.Dataset;
+import org.apache.spark.sql.classic.SparkSession;
+
+public class PlanWalk {
+  private static final long STACK_BYTES = 512L * 1024 * 1024; // reserved, not used, unless a query nests that deep
+
+  private final HashSet parsed;
+  private final HashSet analysed;
+  private final int mostNodes;
+  private final int deepest;
+
+  /** Class names, a line each: what may stand in a parsed plan, and what in an analysed one. */
+  public PlanWalk(String parsed, String analysed, int mostNodes, int deepest) {
+    this.parsed = new HashSet(Arrays.asList(parsed.split("\n")));
+    this.analysed = new HashSet(Arrays.asList(analysed.split("\n")));
+    this.mostNodes = mostNodes;
+    this.deepest = deepest;
+  }
+
+  /** What one parse gave: a plan, or null, and the report on it. */
+  public static class Parse {
+    public LogicalPlan plan;
+    public String report;
+
+    public LogicalPlan plan() { return plan; }
+
+    public String report() { return report; }
+  }
+
+  /**
+   * Parse and walk in a thread of its own: its stack is large, and the session is active in it, so that the parser
+   * follows that session's settings (by default it would follow those of whichever session the caller's thread had).
+   */
+  public Parse parse(final SparkSession session, final String text) throws InterruptedException {
+    final Parse result = new Parse();
+    final PlanWalk walk = this;
+    Runnable work = new Runnable() {
+      public void run() {
+        try {
+          org.apache.spark.sql.classic.SparkSession$.MODULE$.setActiveSession(session);
+          result.report = walk.nesting(text);
+          if (result.report == null) {
+            LogicalPlan plan = session.sessionState().sqlParser().parsePlan(text);
+            result.report = walk.walk(plan, true);
+            result.plan = plan;
+          }
+        } catch (Throwable failure) {
+          result.report = walk.failure(failure);
+        }
+      }
+    };
+    Thread thread = new Thread(null, work, "query-gate", STACK_BYTES);
+    thread.setDaemon(true);
+    thread.start();
+    thread.join();
+    return result;
+  }
+
+  /** The frame of a parsed plan: Spark analyses it here. */
+  public Dataset frame(SparkSession session, LogicalPlan plan) {
+    return Dataset.ofRows(session, plan);
+  }
+
+  /** Walk what a frame's query means after analysis, down to the persistent views. */
+  public String analysed(Dataset frame) {
+    return walk(frame.queryExecution().analyzed(), false);
+  }
+
+  /** Null if brackets nest no deeper than is allowed: the parser's time grows faster than the nesting. */
+  private String nesting(String text) {
+    SqlBaseLexer lexer = new SqlBaseLexer(new UpperCaseCharStream(CharStreams.fromString(text)));
+    lexer.removeErrorListeners();
+    int depth = 0;
+    for (Token token = lexer.nextToken(); token.getType() != Token.EOF; token = lexer.nextToken()) {
+      int type = token.getType();
+      if (type == SqlBaseLexer.LEFT_PAREN || type == SqlBaseLexer.LEFT_BRACKET || type == SqlBaseLexer.CASE) depth++;
+      if (type == SqlBaseLexer.RIGHT_PAREN || type == SqlBaseLexer.RIGHT_BRACKET || type == SqlBaseLexer.END) depth--;
+      if (depth < 0) depth = 0;
+      if (depth > deepest) return "deep\n";
+    }
+    return null;
+  }
+
+  private String failure(Throwable failure) {
+    StringBuilder out = new StringBuilder("error");
+    if (failure instanceof StackOverflowError) return "deep\n";
+    if (failure instanceof SparkThrowable) {
+      SparkThrowable known = (SparkThrowable) failure;
+      field(out, known.getCondition());
+      field(out, known.getSqlState());
+    }
+    return out.append('\n').toString();
+  }
+
+  /** Depth first. The stack holds, per object: itself, the fact above it, and its depth in plans and expressions. */
+  private String walk(Object root, boolean parsing) {
+    HashSet allowed = parsing ? parsed : analysed;
+    StringBuilder out = new StringBuilder();
+    IdentityHashMap seen = new IdentityHashMap();
+    ArrayDeque open = new ArrayDeque();
+    int facts = 0;
+    push(open, root, -1, 0);
+    while (!open.isEmpty()) {
+      Object[] entry = (Object[]) open.pop();
+      Object node = entry[0];
+      int parent = ((Integer) entry[1]).intValue();
+      int depth = ((Integer) entry[2]).intValue();
+      if (isPlain(node)) continue;
+      if (seen.put(node, Boolean.TRUE) != null && !(node instanceof UnresolvedRelation)) continue;
+      if (seen.size() > mostNodes) return "large\n";
+      if (isCollection(node)) {
+        pushAll(open, node, parent, depth);
+        continue;
+      }
+      String name = node.getClass().getName();
+      if (!(name.startsWith("scala.Tuple") || allowed.contains(name))) return refused(node, name);
+      if (node instanceof TreeNode && ++depth > deepest) return "deep\n";
+      int before = facts;
+      facts = fact(out, node, parent, facts);
+      int above = facts > before ? facts - 1 : parent;
+      if (node instanceof UnresolvedWith) {
+        facts = with(out, open, (UnresolvedWith) node, facts, depth);
+      } else if (!isLeaf(node)) {
+        if (node instanceof TreeNode) pushAll(open, ((TreeNode) node).children(), above, depth);
+        if (node instanceof scala.Product) pushProduct(open, (scala.Product) node, above, depth);
+        else if (!(node instanceof TreeNode)) return refused(node, name);
+      }
+    }
+    return out.insert(0, "walked\n").toString();
+  }
+
+  private static String refused(Object node, String name) {
+    String kind = node instanceof LogicalPlan ? "plan" : node instanceof Expression ? "expression" : "value";
+    return field(field(new StringBuilder("class"), kind), name).append('\n').toString();
+  }
+
+  /** A `with`, then a `cte` for each table expression and a `body`, each of which stands above its part. */
+  private static int with(StringBuilder out, ArrayDeque open, UnresolvedWith node, int facts, int depth) {
+    int own = facts - 1;
+    scala.collection.Iterator ctes = node.cteRelations().iterator();
+    while (ctes.hasNext()) {
+      scala.Product cte = (scala.Product) ctes.next();
+      start(out, "cte", own);
+      field(out, String.valueOf(cte.productElement(0))).append('\n');
+      pushProduct(open, cte, facts++, depth);
+    }
+    start(out, "body", own).append('\n');
+    push(open, node.child(), facts++, depth);
+    return facts;
+  }
+
+  /** Writes what must be read of this node, if anything, and answers the number of facts then. */
+  private static int fact(StringBuilder out, Object node, int parent, int facts) {
+    if (node instanceof UnresolvedRelation) {
+      UnresolvedRelation relation = (UnresolvedRelation) node;
+      boolean plain = relation.options().isEmpty() && !relation.isStreaming();
+      field(start(out, "relation", parent), plain ? "plain" : "options");
+      fields(out, relation.multipartIdentifier());
+    } else if (node instanceof UnresolvedFunction) {
+      UnresolvedFunction function = (UnresolvedFunction) node;
+      field(start(out, "function", parent), function.isInternal() ? "internal" : "plain");
+      fields(out, function.nameParts());
+    } else if (node instanceof UnresolvedGenerator) {
+      FunctionIdentifier function = ((UnresolvedGenerator) node).name();
+      field(start(out, "function", parent), "plain");
+      if (function.database().isDefined()) field(out, (String) function.database().get());
+      field(out, function.funcName());
+    } else if (node instanceof UnresolvedTableValuedFunction) {
+      UnresolvedTableValuedFunction function = (UnresolvedTableValuedFunction) node;
+      fields(start(out, "tvf", parent), function.name());
+    } else if (node instanceof UnresolvedAttribute) {
+      fields(start(out, "attribute", parent), ((UnresolvedAttribute) node).nameParts());
+    } else if (node instanceof UnresolvedWith) {
+      field(start(out, "with", parent), ((UnresolvedWith) node).allowRecursion() ? "recursive" : "plain");
+    } else if (node instanceof View) {
+      View view = (View) node;
+      TableIdentifier name = view.desc().identifier();
+      field(start(out, "view", parent), view.isTempView() ? "temporary" : "persistent");
+      field(out, name.catalog().isDefined() ? (String) name.catalog().get() : "");
+      field(out, name.database().isDefined() ? (String) name.database().get() : "");
+      field(out, name.table());
+    } else if (node instanceof AttributeReference && isMetadata((AttributeReference) node)) {
+      field(start(out, "metadata", parent), ((AttributeReference) node).name());
+    } else if (node instanceof StaticInvoke) {
+      StaticInvoke call = (StaticInvoke) node;
+      field(field(start(out, "static", parent), call.staticObject().getName()), call.functionName());
+    } else if (node instanceof Invoke) {
+      Invoke call = (Invoke) node;
+      field(field(start(out, "invoke", parent), call.targetObject().getClass().getName()), call.functionName());
+    } else {
+      return facts;
+    }
+    out.append('\n');
+    return facts + 1;
+  }
+
+  private static boolean isMetadata(AttributeReference column) {
+    return column.metadata().contains("__metadata_col") || column.metadata().contains("__file_source_metadata_col");
+  }
+
+  /** Nothing below matters: columns and literals hold no plan, views are checked by name, rows are not read. */
+  private static boolean isLeaf(Object node) {
+    return node instanceof AttributeReference || node instanceof Literal || node instanceof LocalRelation
+        || (node instanceof View && !((View) node).isTempView());
+  }
+
+  private static boolean isPlain(Object node) {
+    return node == null || node instanceof String || node instanceof Number || node instanceof Boolean
+        || node instanceof Character || node instanceof Enum || node instanceof byte[]
+        || node instanceof scala.Enumeration.Value || node instanceof scala.runtime.BoxedUnit
+        || node instanceof scala.math.ScalaNumber
+        || node instanceof org.apache.spark.unsafe.types.UTF8String
+        || node instanceof org.apache.spark.unsafe.types.CalendarInterval
+        || node instanceof org.apache.spark.sql.types.Decimal
+        || node instanceof org.apache.spark.sql.types.Metadata
+        || node instanceof org.apache.spark.sql.catalyst.expressions.ExprId
+        || node instanceof org.apache.spark.sql.catalyst.trees.Origin
+        || (node instanceof org.apache.spark.sql.types.AbstractDataType
+            && !(node instanceof org.apache.spark.sql.types.UserDefinedType));
+  }
+
+  private static boolean isCollection(Object node) {
+    return !(node instanceof TreeNode)
+        && (node instanceof scala.collection.Iterable || node instanceof scala.Option
+            || node instanceof scala.util.Either || node instanceof Object[]
+            || node instanceof java.lang.Iterable || node instanceof Map);
+  }
+
+  private static void push(ArrayDeque open, Object node, int above, int depth) {
+    if (node != null) open.push(new Object[] {node, new Integer(above), new Integer(depth)});
+  }
+
+  private static void pushProduct(ArrayDeque open, scala.Product node, int above, int depth) {
+    scala.collection.Iterator elements = node.productIterator();
+    while (elements.hasNext()) push(open, elements.next(), above, depth);
+  }
+
+  private static void pushAll(ArrayDeque open, Object node, int above, int depth) {
+    if (node instanceof scala.collection.Iterable) {
+      scala.collection.Iterator elements = ((scala.collection.Iterable) node).iterator();
+      while (elements.hasNext()) push(open, elements.next(), above, depth);
+    } else if (node instanceof Object[]) {
+      Object[] elements = (Object[]) node;
+      for (int index = 0; index < elements.length; index++) push(open, elements[index], above, depth);
+    } else if (node instanceof Map) {
+      pushAll(open, ((Map) node).keySet(), above, depth);
+      pushAll(open, ((Map) node).values(), above, depth);
+    } else if (node instanceof java.lang.Iterable) {
+      java.util.Iterator elements = ((java.lang.Iterable) node).iterator();
+      while (elements.hasNext()) push(open, elements.next(), above, depth);
+    } else {
+      pushProduct(open, (scala.Product) node, above, depth);
+    }
+  }
+
+  private static StringBuilder start(StringBuilder out, String kind, int parent) {
+    return out.append(kind).append('\t').append(parent);
+  }
+
+  private static void fields(StringBuilder out, scala.collection.Seq values) {
+    scala.collection.Iterator elements = values.iterator();
+    while (elements.hasNext()) field(out, String.valueOf(elements.next()));
+  }
+
+  /** Tab, then the value, in which backslash, tab and line ends are escaped. */
+  private static StringBuilder field(StringBuilder out, String value) {
+    out.append('\t');
+    if (value == null) return out;
+    for (int index = 0; index < value.length(); index++) {
+      char character = value.charAt(index);
+      if (character == '\\') out.append("\\\\");
+      else if (character == '\t') out.append("\\t");
+      else if (character == '\n') out.append("\\n");
+      else out.append(character);
+    }
+    return out;
+  }
+
+  /** Of these class names, a line each: those that are `superName` or a subclass of it and can be made. */
+  public static String subclasses(String names, String superName) throws ClassNotFoundException {
+    ClassLoader loader = Thread.currentThread().getContextClassLoader();
+    Class above = Class.forName(superName, false, loader);
+    StringBuilder out = new StringBuilder();
+    String[] each = names.split("\n");
+    for (int index = 0; index < each.length; index++) {
+      try {
+        Class found = Class.forName(each[index], false, loader);
+        boolean made = !java.lang.reflect.Modifier.isAbstract(found.getModifiers());
+        if (made && above.isAssignableFrom(found)) out.append(each[index]).append('\n');
+      } catch (LinkageError missing) {
+        continue; // its own supertypes are in no jar here: no plan can hold it
+      }
+    }
+    return out.toString();
+  }
+}

@@ -1,0 +1,191 @@
+"""The gate that a query of someone untrusted passes before Spark may run it: text in, refusal or frame out.
+
+Two independent checks, both allow-lists. `admit` parses the text and refuses whatever is not a plain query over
+relations that the caller may know of; nothing is resolved or run before that. `check` looks at the analysed plan: its
+rows must come from the secured views or from the query itself. A class, function or object that neither list knows is
+refused. An object that one may not know of is refused in the words for one that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse.analysis.plan_walk import Fact, Walk, analysed_frame, parse_and_walk, walk_analysed
+from lakehouse.analysis.query_vocabulary import CALLED_METHODS, FUNCTIONS, TABLE_FUNCTIONS
+from lakehouse.errors import GateError, GateReason, QueryRefused
+from lakehouse.names import TableName
+
+LONGEST = 64 * 1024
+"""Bytes of a query's text in UTF-8."""
+
+REQUIRED_SETTINGS = {"spark.sql.runSQLOnFiles": "false", "spark.sql.variable.substitute": "false"}
+"""Settings of a session that a gate can stand before: no reading by path, and `${env:…}` stays the text it is."""
+
+_CATALOG = "spark_catalog"
+_METADATA = "_metadata"
+_CLASS_REASONS = {
+    "plan": GateReason.PLAN_CLASS,
+    "expression": GateReason.EXPRESSION_CLASS,
+    "value": GateReason.EXPRESSION_CLASS,
+}
+
+KnownRelation = Callable[[tuple[str, ...]], bool]
+"""Whether the principal may know of the relation of this name: its parts as written, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedQuery:
+    """An admitted query: its text, the relations it reads (each once, in lower case), and Spark's parsed plan."""
+
+    text: str
+    relations: tuple[tuple[str, ...], ...]
+    plan: Any
+
+
+class Gate:
+    """The gate of one isolated session, whose catalog holds the principal's secured views.
+
+    ValueError if the session has not the REQUIRED_SETTINGS.
+    """
+
+    def __init__(self, session: SparkSession) -> None:
+        for key, value in REQUIRED_SETTINGS.items():
+            if session.conf.get(key) != value:
+                raise ValueError(f"a session behind the gate needs {key}={value}")
+        self._session = session
+
+    def admit(self, text: str, known_relation: KnownRelation) -> ParsedQuery:
+        """Parse a query and refuse it, unless everything in it is admitted and it reads known relations only.
+
+        Raises QueryRefused. Nothing was looked up in a catalog or run by then.
+        """
+        return parse_and_check(self._session, text, known_relation=known_relation)
+
+    def frame(self, query: ParsedQuery) -> DataFrame:
+        """Spark's frame of an admitted query, not yet run. Raises GateError for what Spark refuses."""
+        try:
+            return analysed_frame(self._session, query.plan)
+        except PySparkException as error:
+            raise redacted(error) from None
+
+    def check(self, frame: DataFrame, secured_views: Collection[TableName]) -> None:
+        """Refuse an analysed query whose rows come from anything but these views and the query itself.
+
+        Raises QueryRefused.
+        """
+        check_analysed(frame, secured_views)
+
+
+def parse_and_check(session: SparkSession, text: str, *, known_relation: KnownRelation) -> ParsedQuery:
+    """See Gate.admit."""
+    if len(text.encode("utf-8", "surrogatepass")) > LONGEST:
+        raise QueryRefused(GateReason.SIZE)
+    plan, walk = parse_and_walk(session, text)
+    _refuse_unless_walked(walk)
+    relations: dict[tuple[str, ...], None] = {}
+    for fact in walk.facts:
+        if fact.kind == "relation":
+            if (name := _relation(fact, walk.facts)) is not None:
+                relations[name] = None
+        elif reason := _parsed_reason(fact):
+            raise QueryRefused(reason)
+    for name in relations:
+        if not known_relation(name):
+            raise QueryRefused(GateReason.RELATION, relation=name)
+    return ParsedQuery(text, tuple(relations), plan)
+
+
+def check_analysed(frame: DataFrame, secured_views: Collection[TableName]) -> None:
+    """See Gate.check."""
+    walk = walk_analysed(frame)
+    _refuse_unless_walked(walk)
+    for fact in walk.facts:
+        if reason := _analysed_reason(fact, secured_views):
+            raise QueryRefused(reason)
+
+
+def redacted(error: PySparkException) -> GateError:
+    """What a principal may learn of Spark's error: its condition and SQLSTATE. Its text may hold values of rows that
+    they may not see, paths, and the names of the tables behind the views."""
+    return GateError(error.getCondition(), error.getSqlState())
+
+
+def _refuse_unless_walked(walk: Walk) -> None:
+    match walk.outcome:
+        case "walked":
+            return
+        case "class":
+            raise QueryRefused(_CLASS_REASONS[walk.details[0]])
+        case "deep":
+            raise QueryRefused(GateReason.DEPTH)
+        case "large":
+            raise QueryRefused(GateReason.SIZE)
+        case _:
+            raise QueryRefused(GateReason.PARSE)
+
+
+def _relation(fact: Fact, facts: tuple[Fact, ...]) -> tuple[str, ...] | None:
+    """The name of a relation, None for a table expression of the query. QueryRefused if more than a name is given."""
+    form, *parts = fact.values
+    if form != "plain":
+        raise QueryRefused(GateReason.RELATION_OPTIONS)
+    name = tuple(part.lower() for part in parts)
+    # Only a name of one part can be a table expression: `a.b` is never the table expression `a.b` in backquotes.
+    return None if len(name) == 1 and name[0] in set(_expressions_in_scope(fact, facts)) else name
+
+
+def _expressions_in_scope(fact: Fact, facts: tuple[Fact, ...]) -> Iterator[str]:
+    """The table expressions that a place in the query sees: those of every WITH that it is in the body of, and those
+    written before the table expression that it is in; that one itself if the WITH is recursive."""
+    position = fact.parent
+    while position >= 0:
+        above = facts[position]
+        if above.kind in {"cte", "body"}:
+            siblings = [
+                (place, each) for place, each in enumerate(facts) if each.kind == "cte" and each.parent == above.parent
+            ]
+            recursive = facts[above.parent].values == ("recursive",)
+            for place, each in siblings:
+                if above.kind == "body" or place < position or (recursive and place == position):
+                    yield each.values[0].lower()
+        position = above.parent
+
+
+def _parsed_reason(fact: Fact) -> GateReason | None:
+    match fact.kind, fact.values:
+        case "function", ("plain", name) if name.lower() in FUNCTIONS:
+            return None
+        case "function", _:
+            return GateReason.FUNCTION
+        case "tvf", (name,) if name.lower() in TABLE_FUNCTIONS:
+            return None
+        case "tvf", _:
+            return GateReason.TABLE_FUNCTION
+        case "attribute", parts if any(part.lower() == _METADATA for part in parts):
+            return GateReason.METADATA_COLUMN
+        case ("attribute" | "with" | "cte" | "body"), _:
+            return None
+        case _:
+            return GateReason.PLAN_CLASS
+
+
+def _analysed_reason(fact: Fact, secured_views: Collection[TableName]) -> GateReason | None:
+    match fact.kind, fact.values:
+        case "view", ("persistent", str(catalog), schema, name):
+            known = catalog == _CATALOG and TableName(schema, name) in secured_views
+            return None if known else GateReason.RELATION
+        case "metadata", _:
+            return GateReason.METADATA_COLUMN
+        case ("static" | "invoke"), (str(called), _) if called.startswith(CALLED_METHODS):
+            return None
+        case ("static" | "invoke"), _:
+            return GateReason.FUNCTION
+        case "view", _:
+            return GateReason.RELATION
+        case _:
+            return GateReason.PLAN_CLASS

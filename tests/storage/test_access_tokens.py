@@ -1,0 +1,57 @@
+"""Tokens: shown once, kept as a hash, valid until they expire or are revoked."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from lakehouse.errors import UnknownName
+from lakehouse.storage.access_tokens import AccessTokens
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+
+
+def test_a_token_opens_until_it_expires(tmp_path: Path) -> None:
+    tokens = AccessTokens(str(tmp_path))
+    text, made = tokens.create("Ana@Corp ", DAY, NOW)
+    assert tokens.principal_of(text, NOW) == "ana@corp"
+    assert tokens.principal_of(text, NOW + DAY - timedelta(microseconds=1)) == "ana@corp"
+    assert tokens.principal_of(text, NOW + DAY) is None
+    assert (made.principal, made.expires_at) == ("ana@corp", NOW + DAY)
+
+
+def test_what_is_almost_a_token_opens_nothing(tmp_path: Path) -> None:
+    tokens = AccessTokens(str(tmp_path))
+    assert tokens.principal_of("lh_1_x", NOW) is None
+    text, _ = tokens.create("ana", DAY, NOW)
+    other, _ = tokens.create("bob", DAY, NOW)
+    _, token, secret = text.split("_", 2)
+    wrong = (
+        "", "_", "__", "lh", secret, f"xx_{token}_{secret}", f"lh_{token}_", f"lh_{token}_{secret}=",
+        f"lh_{other.split('_')[1]}_{secret}", f"LH_{token}_{secret}", f"{text}\0", "lh_\ud800_x",
+    )  # fmt: skip
+    assert [presented for presented in wrong if tokens.principal_of(presented, NOW)] == []
+
+
+def test_a_revocation_holds_at_once_in_every_process(tmp_path: Path) -> None:
+    here, elsewhere = AccessTokens(str(tmp_path)), AccessTokens(str(tmp_path))
+    text, made = here.create("ana", DAY, NOW)
+    kept, _ = here.create("ana", DAY, NOW)
+    assert here.principal_of(text, NOW) == elsewhere.principal_of(text, NOW) == "ana"
+    assert elsewhere.revoke(made.token, NOW).revoked_at == NOW
+    assert elsewhere.revoke(made.token, NOW + DAY).revoked_at == NOW
+    assert here.principal_of(text, NOW) is None
+    assert here.principal_of(kept, NOW) == "ana"
+    with pytest.raises(UnknownName):
+        here.revoke("nobody", NOW)
+
+
+def test_the_secret_is_nowhere_in_the_files(tmp_path: Path) -> None:
+    text, made = AccessTokens(str(tmp_path)).create("ana", DAY, NOW)
+    secret = text.split("_", 2)[2].encode()
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(made.token.encode() in content for content in files)
+    assert not any(secret in content for content in files)
