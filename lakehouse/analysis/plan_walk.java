@@ -21,6 +21,7 @@ import org.apache.spark.sql.catalyst.analysis.UnresolvedTableValuedFunction;
 import org.apache.spark.sql.catalyst.expressions.AttributeReference;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.Literal;
+import org.apache.spark.sql.catalyst.expressions.NamedLambdaVariable;
 import org.apache.spark.sql.catalyst.expressions.objects.Invoke;
 import org.apache.spark.sql.catalyst.expressions.objects.StaticInvoke;
 import org.apache.spark.sql.catalyst.parser.SqlBaseLexer;
@@ -257,10 +258,10 @@ public class PlanWalk {
     return column.metadata().contains("__metadata_col") || column.metadata().contains("__file_source_metadata_col");
   }
 
-  /** Nothing below matters: columns and literals hold no plan, views are checked by name, rows are not read. */
+  /** Nothing below matters: columns, variables of lambdas and literals hold no plan, views are checked by name, rows are not read. */
   private static boolean isLeaf(Object node) {
     return node instanceof AttributeReference || node instanceof Literal || node instanceof LocalRelation
-        || (node instanceof View && !((View) node).isTempView());
+        || node instanceof NamedLambdaVariable || (node instanceof View && !((View) node).isTempView());
   }
 
   private static boolean isPlain(Object node) {

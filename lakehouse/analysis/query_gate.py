@@ -183,7 +183,7 @@ def _parsed_reason(fact: Fact) -> GateReason | None:
             return GateReason.TABLE_FUNCTION
         case "attribute", parts if any(part.lower() == _METADATA for part in parts):
             return GateReason.METADATA_COLUMN
-        case ("attribute" | "with" | "cte" | "body"), _:
+        case (("attribute" | "with" | "cte" | "body"), _):
             return None
         case _:
             return GateReason.PLAN_CLASS
@@ -196,9 +196,9 @@ def _analysed_reason(fact: Fact, secured_views: Collection[TableName]) -> GateRe
             return None if known else GateReason.RELATION
         case "metadata", _:
             return GateReason.METADATA_COLUMN
-        case ("static" | "invoke"), (str(called), _) if called.startswith(CALLED_METHODS):
+        case (("static" | "invoke"), (str(called), _)) if called.startswith(CALLED_METHODS):
             return None
-        case ("static" | "invoke"), _:
+        case (("static" | "invoke"), _):
             return GateReason.FUNCTION
         case "view", _:
             return GateReason.RELATION

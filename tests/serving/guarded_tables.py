@@ -9,6 +9,8 @@ Every value that the principal may not see is recognisable: see FORBIDDEN. Three
 - `secret`: no grant. Neither is there one on anything else.
 """
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import pyarrow as pa
@@ -55,4 +57,3 @@ VIEWS = {
 
 FORBIDDEN = ("HIDDEN", "99000", "991000", "SSN-", "ZIP-")
 """What occurs in every value, and only in values, that the principal may not see."""
-

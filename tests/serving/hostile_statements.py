@@ -4,6 +4,8 @@ Every statement is text for a reader of `hr`, with `{raw}` for the database of t
 for the folder of the table `emp`. `item` is its number in the bypass suite; `own` are ideas beyond it.
 """
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -35,12 +37,22 @@ def _all(expected: Expected, statements: dict[str, list[str]]) -> list[Statement
 
 
 _SECRET = "(SELECT max(name) FROM {raw}.secret)"
-_JOINS = "JOIN|LEFT JOIN|RIGHT JOIN|FULL OUTER JOIN|LEFT SEMI JOIN|LEFT ANTI JOIN|CROSS JOIN|NATURAL JOIN".split("|")
+_JOINS = (
+    *(f"{kind} JOIN" for kind in ("INNER", "LEFT", "RIGHT", "FULL OUTER", "LEFT SEMI", "LEFT ANTI")),
+    "CROSS JOIN",
+    "NATURAL JOIN",
+)
 
 MISSING = _all(
     Expected.MISSING,
     {
-        "1": ["SELECT * FROM hr.secret", "SELECT * FROM secret", "SELECT * FROM hr.nowhere", "TABLE hr.secret", "SELECT * FROM hr.`emp@v0`"],
+        "1": [
+            "SELECT * FROM hr.secret",
+            "SELECT * FROM secret",
+            "SELECT * FROM hr.nowhere",
+            "TABLE hr.secret",
+            "SELECT * FROM hr.`emp@v0`",
+        ],
         "2": [
             *(
                 f"SELECT * FROM {source}.`{{path}}`"
@@ -85,14 +97,20 @@ MISSING = _all(
             "FROM hr.emp |> AGGREGATE max((SELECT max(name) FROM {raw}.secret)) AS m",
         ],
         "13": [f"SELECT {_SECRET}"],
-        "14": ["SELECT 1 WHERE 1 IN (SELECT id FROM {raw}.secret)", "SELECT 1 WHERE (1, 2) NOT IN (TABLE {raw}.secret)"],
+        "14": [
+            "SELECT 1 WHERE 1 IN (SELECT id FROM {raw}.secret)",
+            "SELECT 1 WHERE (1, 2) NOT IN (TABLE {raw}.secret)",
+        ],
         "15": ["SELECT 1 WHERE EXISTS (SELECT 1 FROM {raw}.secret)", "SELECT 1 WHERE NOT EXISTS (TABLE {raw}.secret)"],
         "16": [f"SELECT dept FROM hr.emp GROUP BY dept HAVING max(name) < {_SECRET}"],
         "17": [f"SELECT id FROM hr.emp ORDER BY {_SECRET}", f"SELECT id FROM hr.emp SORT BY {_SECRET}"],
         "18": ["SELECT id FROM hr.emp LIMIT (SELECT count(*) FROM {raw}.secret)"],
         "19": ["SELECT id FROM hr.emp OFFSET (SELECT count(*) FROM {raw}.secret)"],
         "20": [f"SELECT upper({_SECRET})", f"SELECT mask(str => {_SECRET})", f"SELECT concat('a', upper({_SECRET}))"],
-        "21": [f"SELECT transform(array(1), x -> {_SECRET})", f"SELECT aggregate(array(1), 0, (a, x) -> a, a -> {_SECRET})"],
+        "21": [
+            f"SELECT transform(array(1), x -> {_SECRET})",
+            f"SELECT aggregate(array(1), 0, (a, x) -> a, a -> {_SECRET})",
+        ],
         "22": [f"SELECT CASE WHEN id = 1 THEN {_SECRET} END FROM hr.emp", f"SELECT CASE {_SECRET} WHEN 'a' THEN 1 END"],
         "23": ["SELECT count(*) FILTER (WHERE name < " + _SECRET + ") FROM hr.emp"],
         "24": [
@@ -123,7 +141,8 @@ MISSING = _all(
             for operation in ("UNION", "UNION ALL", "EXCEPT", "EXCEPT ALL", "INTERSECT", "INTERSECT ALL", "MINUS")
         ],
         "30": [
-            f"SELECT * FROM hr.emp e {join} {{raw}}.secret s" + ("" if join.split()[0] in {"CROSS", "NATURAL"} else " ON true")
+            f"SELECT * FROM hr.emp e {join} {{raw}}.secret s"
+            + ("" if join.split()[0] in {"CROSS", "NATURAL"} else " ON true")
             for join in _JOINS
         ]
         + ["SELECT * FROM hr.emp e, {raw}.secret s", f"SELECT * FROM hr.emp e JOIN hr.dept d ON {_SECRET} > 'a'"],
@@ -207,7 +226,10 @@ REFUSED = _all(
             "SELECT identifier('salary') FROM hr.emp",
             "SELECT * FROM hr.emp ORDER BY identifier('salary')",
         ],
-        "35": ["SELECT identifier('reflect')('java.lang.System', 'getenv', 'HOME')", "SELECT * FROM identifier('range')(3)"],
+        "35": [
+            "SELECT identifier('reflect')('java.lang.System', 'getenv', 'HOME')",
+            "SELECT * FROM identifier('range')(3)",
+        ],
         "36": ["EXECUTE IMMEDIATE 'SELECT * FROM hr.secret'", "EXECUTE IMMEDIATE 'SELECT 1' INTO x"],
         "37": [
             "BEGIN SELECT * FROM hr.secret; END",
@@ -472,7 +494,11 @@ REFUSED = _all(
             "SELECT 'unclosed",
             "SELECT " + ", ".join(f"(SELECT {number})" for number in range(9_000)),
         ],
-        "60": ["GRANT SELECT ON TABLE hr.emp TO `x`", "REVOKE SELECT ON hr.emp FROM `x`", "DENY SELECT ON hr.emp TO `x`"],
+        "60": [
+            "GRANT SELECT ON TABLE hr.emp TO `x`",
+            "REVOKE SELECT ON hr.emp FROM `x`",
+            "DENY SELECT ON hr.emp TO `x`",
+        ],
         "83": [
             "SELECT " + "(" * 2_000 + "1" + ")" * 2_000,
             "SELECT " + "(" * 20_000 + "1" + ")" * 20_000,
@@ -559,7 +585,9 @@ ANSWERED = [
             "region IN (SELECT cast(if(region = 'EU', '1', region) AS INT) || '' FROM hr.staff) OR true",
         )
     ),
-    _answered("71", "SELECT a.id FROM hr.staff a JOIN hr.emp b ON cast(if(a.region = 'EU', '1', a.region) AS INT) = b.id"),
+    _answered(
+        "71", "SELECT a.id FROM hr.staff a JOIN hr.emp b ON cast(if(a.region = 'EU', '1', a.region) AS INT) = b.id"
+    ),
     _answered("own", "SELECT /*+ BROADCAST(emp) */ id FROM hr.emp /* {raw}.secret */ WHERE id = 1", (1,)),
     _answered("own", "SELECT 'SELECT * FROM {raw}.secret' = ''", (False,)),
     _answered("own", "SELECT current_catalog(), current_schema()", ("spark_catalog", "default")),
@@ -567,11 +595,15 @@ ANSWERED = [
     _answered("own", "SELECT max(id), min(region), count_if(id > 9) FROM hr.emp", (3, "EU", 0)),
     _answered("own", "SELECT approx_top_k(region) FROM hr.emp"),
     _answered("own", "SELECT histogram_numeric(id, 5), collect_set(name), mode(region) FROM hr.emp"),
-    _answered("own", "SELECT theta_sketch_estimate(theta_sketch_agg(id)), hll_sketch_estimate(hll_sketch_agg(id)) FROM hr.emp"),
+    _answered(
+        "own", "SELECT theta_sketch_estimate(theta_sketch_agg(id)), hll_sketch_estimate(hll_sketch_agg(id)) FROM hr.emp"
+    ),
     _answered("own", "SELECT monotonically_increasing_id() < 9, spark_partition_id() < 9 FROM hr.emp"),
     _answered("own", "SELECT url_decode('a%20b'), parse_url('http://a/b', 'HOST')", ("a b", "a")),
     _answered("own", "SELECT cast(aes_decrypt(aes_encrypt('x', repeat('k', 16)), repeat('k', 16)) AS STRING)", ("x",)),
-    _answered("own", "SELECT xpath_string('<!DOCTYPE a [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><a>&x;</a>', 'a')", ("",)),
+    _answered(
+        "own", "SELECT xpath_string('<!DOCTYPE a [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><a>&x;</a>', 'a')", ("",)
+    ),
     _answered("own", "SELECT id AS identifier('a') FROM hr.emp WHERE id = 1", (1,)),
     _answered("73", "SELECT id FROM hr.emp WHERE ssn LIKE 'SSN%'"),
     _answered("73", "SELECT count(*) FROM hr.emp WHERE ssn > 'SSN' AND ssn < 'SSO'", (0,)),
