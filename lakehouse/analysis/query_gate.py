@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
@@ -22,6 +23,9 @@ from lakehouse.names import TableName
 
 LONGEST = 64 * 1024
 """Bytes of a query's text in UTF-8."""
+
+MOST_COMMENTS = 50
+"""Comments in brackets: they nest, and Spark's lexer takes seconds for 250 levels of them, minutes for 1,000."""
 
 REQUIRED_SETTINGS = {"spark.sql.runSQLOnFiles": "false", "spark.sql.variable.substitute": "false"}
 """Settings of a session that a gate can stand before: no reading by path, and `${env:…}` stays the text it is."""
@@ -70,7 +74,7 @@ class Gate:
         """Spark's frame of an admitted query, not yet run. Raises GateError for what Spark refuses."""
         try:
             return analysed_frame(self._session, query.plan)
-        except PySparkException as error:
+        except (PySparkException, Py4JError) as error:
             raise redacted(error) from None
 
     def check(self, frame: DataFrame, secured_views: Collection[TableName]) -> None:
@@ -83,8 +87,14 @@ class Gate:
 
 def parse_and_check(session: SparkSession, text: str, *, known_relation: KnownRelation) -> ParsedQuery:
     """See Gate.admit."""
-    if len(text.encode("utf-8", "surrogatepass")) > LONGEST:
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:  # half a surrogate pair is no text
+        raise QueryRefused(GateReason.PARSE) from None
+    if size > LONGEST:
         raise QueryRefused(GateReason.SIZE)
+    if text.count("/*") > MOST_COMMENTS:
+        raise QueryRefused(GateReason.DEPTH)
     plan, walk = parse_and_walk(session, text)
     _refuse_unless_walked(walk)
     relations: dict[tuple[str, ...], None] = {}
@@ -109,10 +119,15 @@ def check_analysed(frame: DataFrame, secured_views: Collection[TableName]) -> No
             raise QueryRefused(reason)
 
 
-def redacted(error: PySparkException) -> GateError:
-    """What a principal may learn of Spark's error: its condition and SQLSTATE. Its text may hold values of rows that
-    they may not see, paths, and the names of the tables behind the views."""
-    return GateError(error.getCondition(), error.getSqlState())
+def redacted(error: BaseException) -> GateError:
+    """What a principal may learn of an error, whatever it is: Spark's condition and SQLSTATE, if it has them. Its text
+    may hold values of rows that they may not see, paths, and the names of the tables behind the views.
+
+    Raise it `from None`, so that no traceback shows the original.
+    """
+    if isinstance(error, PySparkException):
+        return GateError(error.getCondition(), error.getSqlState())
+    return GateError(None, None)
 
 
 def _refuse_unless_walked(walk: Walk) -> None:
@@ -168,7 +183,7 @@ def _parsed_reason(fact: Fact) -> GateReason | None:
             return GateReason.TABLE_FUNCTION
         case "attribute", parts if any(part.lower() == _METADATA for part in parts):
             return GateReason.METADATA_COLUMN
-        case ("attribute" | "with" | "cte" | "body"), _:
+        case (("attribute" | "with" | "cte" | "body"), _):
             return None
         case _:
             return GateReason.PLAN_CLASS
@@ -181,9 +196,9 @@ def _analysed_reason(fact: Fact, secured_views: Collection[TableName]) -> GateRe
             return None if known else GateReason.RELATION
         case "metadata", _:
             return GateReason.METADATA_COLUMN
-        case ("static" | "invoke"), (str(called), _) if called.startswith(CALLED_METHODS):
+        case (("static" | "invoke"), (str(called), _)) if called.startswith(CALLED_METHODS):
             return None
-        case ("static" | "invoke"), _:
+        case (("static" | "invoke"), _):
             return GateReason.FUNCTION
         case "view", _:
             return GateReason.RELATION
