@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from lakehouse.catalog.policy import AccessPolicy
 from lakehouse.names import TableName
 from lakehouse.plan.explanation import StepExplanation
 from lakehouse.plan.refresh_plan import RefreshPlan, RefreshStep
+from lakehouse.run.access_audit import audit_run
+from lakehouse.run.access_rules import project_rules
 from lakehouse.run.execution import run_cycle
 from lakehouse.run.explaining import explain_steps
 from lakehouse.run.outcome import Notice, RunEvent, RunOutcome, StepOutcome, Verification
@@ -84,11 +87,14 @@ def run_pipeline(
     clock = SystemClock()
     run = new_run_id(clock.now())
     compute = _LazyCompute(workspace, clock)
-    for notice in [*map(Notice, workspace.project.notices), *_unenforced(workspace)]:
+    policy = _rules_of_access(workspace)
+    for notice in [*map(Notice, workspace.project.notices), *_mode(policy)]:
         emit(notice)
 
     def plan() -> RefreshPlan:
         compute.survey = survey(workspace, request)
+        if policy is not None:
+            audit_run(workspace, compute.survey, policy)
         workspace.warehouse.record_lineage(_lineage_rows(compute.survey, clock.now()))
         return compute.survey.plan
 
@@ -107,12 +113,19 @@ def run_pipeline(
         compute.close()
 
 
-def _unenforced(workspace: Workspace) -> list[Notice]:
-    # What declares rules of access must not run as if it had none.
-    found = []
-    if workspace.project.spec.access is not None:
-        found.append(Notice("access rules are declared, not enforced by this version", workspace.project.spec.access))
-    return found
+def _rules_of_access(workspace: Workspace) -> AccessPolicy | None:
+    """None for a project that declares none: whoever runs it owns it."""
+    spec = workspace.project.spec
+    return project_rules(spec).policy if spec.access is not None else None
+
+
+def _mode(policy: AccessPolicy | None) -> list[Notice]:
+    # What declares rules of access must say what they do, and for whom they do nothing.
+    if policy is None:
+        return []
+    if policy.run_as is None:
+        return [Notice("access rules name no 'run_as', so nothing is checked for this run: it is its owner's")]
+    return [Notice(f"mode audit: reads and writes are checked before the run, as those of {policy.run_as}")]
 
 
 def _lineage_rows(found: Survey, now: datetime) -> list[dict[str, Any]]:

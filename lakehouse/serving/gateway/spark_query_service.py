@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pyspark.sql import SparkSession
 
 from lakehouse.catalog.current_policy import CurrentPolicy
+from lakehouse.catalog.inherited_rules import InheritedRules, inherited_rules, published_lineage
 from lakehouse.catalog.principal import Principal
 from lakehouse.definition.project import Project, ProjectSpec
 from lakehouse.errors import AccessRefused, DefinitionError, LakehouseError, UnknownName, UsageError
@@ -27,7 +28,6 @@ from lakehouse.serving.gateway.current_rules import CurrentRules
 from lakehouse.serving.gateway.query_service import EngineFailed, LimitExceeded, QueryResult, TableEntry
 from lakehouse.serving.gateway.seat import CheckedQuery, Seat
 from lakehouse.serving.gateway.spark_batches import arrow_batches, cancel_group, engine_failures, job_group
-from lakehouse.serving.inherited_rules import InheritedRules, inherited_rules, published_lineage
 from lakehouse.serving.principal_access import principal_access
 from lakehouse.serving.readable import TableVersion, external_tables, published_tables, reads_of_others, system_tables
 from lakehouse.storage.table_log import newest_version
