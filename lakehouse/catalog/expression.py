@@ -74,6 +74,7 @@ def replace_names(text: str, replacements: Mapping[str, str], where: SourceLocat
     tokens = significant(tokenize(text, where))
     _check_lambdas(tokens, replacements, where)
     pieces: list[str] = []
+    length = 0
     queries: list[bool] = []  # of every open parenthesis, whether it is a query
     for position, token in enumerate(tokens):
         if token.text == "(":
@@ -94,6 +95,9 @@ def replace_names(text: str, replacements: Mapping[str, str], where: SourceLocat
                     )
                 piece = f"({replacements[unquoted(token).lower()]})"
         pieces.append(_gap(tokens, position) + piece)
+        length += len(pieces[-1])
+        if length > _MOST_CHARACTERS:
+            raise InvalidValue("with its functions put in, this expression is too long.", where=where)
     return "".join(pieces)
 
 

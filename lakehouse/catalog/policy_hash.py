@@ -29,7 +29,7 @@ def _text(value: Any) -> str:
     if isinstance(value, Enum):
         return _text(value.value)
     if is_dataclass(value):
-        inner = [_text(getattr(value, name)) for name in _fields(kind)]
+        inner = [_text(getattr(value, name)) for name in _names(value)]
         return f"<{kind.__name__} {''.join(inner)}>"
     if isinstance(value, Mapping):
         return "{" + "".join(sorted(_text(key) + _text(inner) for key, inner in value.items())) + "}"
@@ -45,9 +45,12 @@ def _remembered(value: Principal | Securable) -> str:
     return f"<{_text(value.kind)}{_text(value.name if isinstance(value, Principal) else value.path)}>"
 
 
-@lru_cache
-def _fields(kind: Any) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind))
+def _names(value: Any) -> tuple[str, ...]:
+    kind = type(value)
+    if kind not in _NAMES:
+        _NAMES[kind] = tuple(each.name for each in fields(value))
+    return _NAMES[kind]
 
 
+_NAMES: dict[type, tuple[str, ...]] = {}
 _REPEATED = frozenset({Principal, Securable})
