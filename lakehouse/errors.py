@@ -248,7 +248,8 @@ class RunInProgress(LakehouseError):
 
 
 class AccessRefused(LakehouseError):
-    """The principal may not do this; an object they may not know of is refused like one that does not exist."""
+    """The principal may not do this. The message and the fields hold nothing that the principal may not know: an object
+    that it may not know of is refused like one that does not exist."""
 
     exit_code = 5
 
@@ -310,12 +311,6 @@ class RunInterrupted(LakehouseError):
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
         super().__init__(message)
-
-
-class AccessRefused(LakehouseError):
-    """The principal may not do this. The message and the fields hold nothing that the principal may not know."""
-
-    exit_code = 5
 
 
 def nearest(name: str, existing: Iterable[str]) -> str | None:

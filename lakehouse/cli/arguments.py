@@ -9,6 +9,7 @@ import argparse
 from typing import Any, NoReturn
 
 from lakehouse import __version__
+from lakehouse.cli.access_arguments import add_access_commands
 from lakehouse.cli.gateway_arguments import add_gateway_commands
 from lakehouse.errors import UsageError, nearest
 
@@ -73,6 +74,7 @@ def build_parser() -> ArgumentParser:
     _looking(parser, commands)
     _quarantine(parser, commands)
     _mending(parser, commands)
+    add_access_commands(parser, commands, _add_project)
     add_gateway_commands(parser, commands, _add_project)
     return parser
 
@@ -247,10 +249,13 @@ def _looking(parser: ArgumentParser, commands: Any) -> None:
     sql = parser.add_command(
         commands,
         "sql",
-        "query the published tables; every query reads one publication, never a half-finished run",
-        'lakehouse sql "SELECT * FROM gold.revenue_by_day" --at 2026-01-31T12:00:00',
+        "query the published tables of one publication, or state who may see what: GRANT, DENY, SHOW GRANTS and more",
+        'lakehouse sql "SELECT * FROM gold.revenue_by_day" --as ana@corp',
     )
-    sql.add_argument("query", metavar="QUERY", help="one SQL query")
+    sql.add_argument("query", metavar="QUERY", help="one SQL query, or one statement about access")
+    sql.add_argument(
+        "--as", metavar="PRINCIPAL", dest="principal", help="read as this user or service principal (mode guarded)"
+    )
     sql.add_argument("--at", metavar="RUN|TIMESTAMP", help="read an older publication (timestamps in UTC)")
     sql.add_argument("--limit", metavar="N", type=positive, default=100, help="rows to show (default: 100)")
     _add_project(sql)

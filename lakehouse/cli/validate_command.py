@@ -13,6 +13,7 @@ from lakehouse.definition.loading import load_project
 from lakehouse.definition.spec_file import read_spec
 from lakehouse.graph.validation import validate_project
 from lakehouse.quality.references import referenced_tables
+from lakehouse.run.access_check import check_access
 from lakehouse.serving.figures import counted
 from lakehouse.serving.kinds import kind_of
 
@@ -36,6 +37,7 @@ def execute(arguments: argparse.Namespace, screen: Screen) -> int:
         project = load_project(folder, target=arguments.target, variables=values, open_session=open_session)
         validate_project(project)
         referenced_tables(project)
+        check_access(project)
     for notice in project.notices:
         screen.event("notice", text=notice, about="")
         screen.say(f"note: {notice}")

@@ -12,6 +12,7 @@ from lakehouse.names import TableName
 from lakehouse.plan.explanation import StepExplanation
 from lakehouse.plan.refresh_plan import RefreshPlan, RefreshStep
 from lakehouse.run.access_audit import audit_run
+from lakehouse.run.access_check import check_access
 from lakehouse.run.access_rules import project_rules
 from lakehouse.run.execution import run_cycle
 from lakehouse.run.explaining import explain_steps
@@ -115,8 +116,10 @@ def run_pipeline(
 
 def _rules_of_access(workspace: Workspace) -> AccessPolicy | None:
     """None for a project that declares none: whoever runs it owns it."""
-    spec = workspace.project.spec
-    return project_rules(spec).policy if spec.access is not None else None
+    if workspace.project.spec.access is None:
+        return None
+    check_access(workspace.project)
+    return project_rules(workspace.project.spec).policy
 
 
 def _mode(policy: AccessPolicy | None) -> list[Notice]:
