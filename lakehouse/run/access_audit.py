@@ -26,7 +26,7 @@ from lakehouse.run.workspace import Workspace
 def audit_run(workspace: Workspace, found: Survey, policy: AccessPolicy) -> None:
     """Raises AccessRefused, with all that is lacking, if the run may not do all that it is about to do. Rules that name
     no one to run as leave the run to the owner of the project, who may."""
-    if policy.run_as is None:
+    if policy.run_as is None or found.plan.does_nothing:
         return
     rules = rules_over(workspace.project.spec, policy, workspace.warehouse, workspace.warehouse.latest_publication())
     audit = _Audit(workspace, found, rules, policy.run_as)
