@@ -52,10 +52,15 @@ def _rule_steps(who: Closure, chain: Chain, privilege: Privilege, kind: StepKind
     both = denies or implied_by_all(privilege)
     for place, (securable, node) in enumerate(chain):
         rules: RuleSet = node.denials if denies else node.grants
-        found = {each: rules.rules.get(each, {}) for each in (privilege, Privilege.ALL_PRIVILEGES)[: 1 + both]}
-        lists = [rules.column_rules] if privilege is Privilege.SELECT and place == 0 else []
-        for each, by_principal in [*found.items(), *((Privilege.SELECT, listed) for listed in lists)]:
-            for through in sorted(by_principal.keys() & who.full):
+        found = [
+            (each, rules.rules[each], rules.principals[each])
+            for each in (privilege, Privilege.ALL_PRIVILEGES)[: 1 + both]
+            if each in rules.rules
+        ]
+        if privilege is Privilege.SELECT and place == 0:
+            found.append((privilege, rules.column_rules, rules.column_principals))
+        for each, by_principal, principals in found:
+            for through in sorted(principals & who.full):
                 columns = sorted({column for rule in by_principal[through] for column in rule.columns or ()})
                 if denies:
                     did = Effectiveness.REFUSES

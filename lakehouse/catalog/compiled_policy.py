@@ -141,6 +141,8 @@ def _mentioned(policy: AccessPolicy) -> Iterator[tuple[Principal, str]]:
         yield owner, f"owner of {securable}"
     if policy.run_as is not None:
         yield policy.run_as, "run_as"
+    for test in policy.tests:
+        yield test.principal, test.origin or "access_tests"
     attached: tuple[RowFilter | ColumnMask | TagPolicy, ...] = (
         *policy.row_filters, *policy.masks, *policy.tag_policies
     )  # fmt: skip
@@ -180,10 +182,13 @@ def _lock_outs(policy: AccessPolicy, members: Memberships) -> Iterator[str]:
     if admin is None:
         return
     above = closure(members, admin)
+    reaches: dict[Principal, bool] = {}
     for rule in policy.rules:
         if rule.effect is Effect.DENY and rule.privilege in _MANAGE_DENIALS:
-            below = closure(members, rule.principal)
-            if _has(above, rule.principal) or _has(below, admin):
+            if rule.principal not in reaches:
+                below = closure(members, rule.principal)
+                reaches[rule.principal] = _has(above, rule.principal) or _has(below, admin)
+            if reaches[rule.principal]:
                 yield (
                     f"{rule.origin or rule.securable}: DENY {rule.privilege.value} TO {rule.principal} does not take "
                     "MANAGE from the metastore admin."
