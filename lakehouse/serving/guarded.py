@@ -100,7 +100,7 @@ class GuardedConnection:
         the rules; then the connection is closed."""
         self._require_open()
         before = self._publication, self._policy
-        self._reader = None
+        tables, reader, self._reader = self._tables, self._reader, None
         try:
             self._policy = self._load_policy()
             self._access = principal_access(index(self._policy), self._principal)
@@ -109,7 +109,10 @@ class GuardedConnection:
             raise
         self._publication = self._warehouse.latest_publication()
         self._tables = self._readable()
-        return (self._publication, self._policy) != before
+        is_same = (self._publication, self._policy) == before
+        if is_same and self._tables == tables:
+            self._reader = reader  # its views are made, its mapping queries answered
+        return not is_same
 
     def close(self) -> None:
         """Ends the connection, and Spark with it if a connection started it and no other connection uses it."""

@@ -93,6 +93,7 @@ def test_tables_and_queries_as_the_principal_sees_them(lh: GuardedConnection) ->
 def test_it_moves_on_with_publications_and_rules(lh: GuardedConnection, published: Shop) -> None:
     before = lh.table("orders")
     assert not lh.refresh()
+    assert lh.table("orders").sparkSession is before.sparkSession  # nothing is made anew
     published.write(TOTALS, totals(("ana", 7)))
     published.publish({TOTALS: 1}, {})
     with pytest.raises(UnknownName):

@@ -70,6 +70,9 @@ ATTACKS = {
     "exists": "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM VALUES (1) v(x) WHERE x = cast({one} AS int))",
     "group": "SELECT explode(collect_list(id)) FROM t GROUP BY cast({one} AS int)",
     "order": "SELECT id FROM t ORDER BY cast({one} AS int) LIMIT 100",
+    "factored": (
+        "SELECT id FROM t WHERE (region = 'US' OR cast({one} AS int) = 1) AND (dept = 'none' OR cast({one} AS int) = 1)"
+    ),
     "window": "SELECT id FROM (SELECT id, count(*) OVER (PARTITION BY cast({one} AS int)) n FROM t) WHERE n > 0",
 }
 # Not about one column: Spark concludes one predicate from another.
