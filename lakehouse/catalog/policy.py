@@ -60,6 +60,10 @@ class ColumnMask:
     origin: str = ""
 
 
+# A column made of several tagged ones may carry several values of one tag: they stand in one text, this between them.
+VALUE_SEPARATOR = "\x1f"
+
+
 @dataclass(frozen=True, slots=True)
 class TagMatch:
     """Columns that carry a tag; with `value` only those that carry it with this value."""

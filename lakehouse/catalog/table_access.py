@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from lakehouse.catalog.closure import Closure
 from lakehouse.catalog.compiled_policy import Chain, CompiledPolicy
 from lakehouse.catalog.decision import Decision, Reason, TraceStep, decide, decide_in, policy_step
-from lakehouse.catalog.policy import TableShape, TagMatch, TagPolicy, TagPolicyKind
+from lakehouse.catalog.policy import VALUE_SEPARATOR, TableShape, TagMatch, TagPolicy, TagPolicyKind
 from lakehouse.catalog.principal import Principal
 from lakehouse.catalog.privilege import Privilege
 from lakehouse.catalog.rule_search import Policy, applies, columns_of, find_grant, owner_has
@@ -264,6 +264,7 @@ def _matching(sought: TagMatch, shape: TableShape) -> Iterator[str]:
 def _carries(tags: Mapping[str, str], sought: TagMatch) -> bool:
     """Whether a tag is among these. Case does not matter: a policy must not miss a column for a capital letter."""
     return any(
-        tag.lower() == sought.tag.lower() and (sought.value is None or value.lower() == sought.value.lower())
+        tag.lower() == sought.tag.lower()
+        and (sought.value is None or sought.value.lower() in value.lower().split(VALUE_SEPARATOR))
         for tag, value in tags.items()
     )

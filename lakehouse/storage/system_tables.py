@@ -119,6 +119,15 @@ SCHEMAS: Mapping[str, Mapping[str, Kind]] = {
         "quantile_sketch": Kind.BYTES,
         "recorded_at": Kind.INSTANT,
     },
+    # A row per statement about access, never changed; written by `access_ledger` alone.
+    "access": {
+        "project": Kind.TEXT,
+        "sequence": Kind.WHOLE,
+        "previous": Kind.WHOLE,
+        "principal": Kind.TEXT,
+        "stated_at": Kind.INSTANT,
+        "statement": Kind.TEXT,
+    },
     "resets": {
         "project": Kind.TEXT,
         "dataset": Kind.TEXT,
