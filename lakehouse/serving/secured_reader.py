@@ -157,7 +157,7 @@ class SecuredReader:
     def _information(self, name: TableName, written: str, where: SourceLocation | None) -> str:
         if name.name not in VIEWS:
             raise self._unknown(written, where)
-        catalog = self._spec.catalog or "spark_catalog"
+        catalog = self._access.compiled.policy.catalog
         visible = [table for table in sorted(self._tables) if self._access.decide(table).visible]
         readable = {}
         if name.name == "columns":

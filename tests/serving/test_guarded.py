@@ -122,6 +122,33 @@ def test_rules_that_were_taken_away_hold_after_refresh(spark: SparkSession, publ
 
 
 @pytest.mark.spark
+def test_rules_of_the_project_and_masks_along_lineage(spark: SparkSession, published: Shop) -> None:
+    spec = published.root / "spark-pipeline.yml"
+    spec.write_text(spec.read_text() + "access: access.yml\n")
+    (published.root / "access.yml").write_text(
+        """
+principals: {users: {ana@corp: {}, bob@corp: {}}}
+securables:
+  main: {grants: {account users: [USE CATALOG, USE SCHEMA, SELECT]}}
+  main.silver.orders:
+    columns: {customer: {mask: {using: "left(val, 2)"}}}
+    row_filter: {using: "amount > 0"}
+"""
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GuardedModeWarning)
+        connection = lakehouse.connect(published.root, principal="bob@corp")
+    assert rows(connection.table("orders")) == [("an", 5)]
+    ((customer, total),) = rows(connection.table("gold.totals"))
+    assert (customer, total) in {("an", 5), (None, 5)}  # masked as in the table it comes from, or not shown at all
+    (published.root / "access.yml").write_text("principals: {users: {bob@corp: {}}\n")
+    with pytest.raises(LakehouseError):
+        connection.refresh()
+    with pytest.raises(UsageError):
+        connection.table("orders")
+
+
+@pytest.mark.spark
 def test_a_closed_connection_reads_nothing(lh: GuardedConnection) -> None:
     lh.close()
     with pytest.raises(UsageError):
