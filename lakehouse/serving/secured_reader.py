@@ -26,7 +26,7 @@ from lakehouse.definition.dataset import SqlQuery
 from lakehouse.definition.project import ProjectSpec
 from lakehouse.definition.sql_literals import literal
 from lakehouse.definition.sql_references import own_names_shortened
-from lakehouse.errors import AccessRefused, InvalidValue, LakehouseError, SourceLocation, UnknownName
+from lakehouse.errors import AccessRefused, InvalidValue, LakehouseError, QueryError, SourceLocation, UnknownName
 from lakehouse.names import TableName, parse_table_name
 from lakehouse.run.evaluation import MissingTable, failures_named
 from lakehouse.run.spark_side import SparkSide
@@ -104,6 +104,10 @@ class SecuredReader:
                 if name is None or name in self._registered:
                     raise self._unknown(written, missing.where) from None
                 self._register(name, written, missing.where)
+            except QueryError as error:
+                if self._raw_database not in error.message:
+                    raise
+                raise QueryError("the query cannot be computed.", condition=error.condition) from None
 
     def access(self, name: TableName) -> TableAccess | None:
         """What the principal may read of a table, its policies unresolved; None for one that is not there."""

@@ -35,7 +35,7 @@ def checked_session(spark: SparkSession, settings: Mapping[str, str], check: Cal
     over its logs included, in whatever thread, and refuses it by raising. Sessions made of this one check, too."""
     jvm: Any = spark._jvm
     gateway: Any = SparkContext._gateway
-    ensure_callback_server_started(gateway)  # on 127.0.0.1, once a process
+    ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]  # on 127.0.0.1, once a process
     extensions = jvm.org.apache.spark.sql.SparkSessionExtensions()
     jvm.io.delta.sql.DeltaSparkSessionExtension().apply(extensions)  # given extensions replace the configured ones
     rule = _Function(check)

@@ -248,6 +248,20 @@ def test_paths_and_variables_are_not_read(warehouse: Warehouse, monkeypatch: pyt
     assert seen(warehouse, policy(), "SELECT '${env:HOME}'") == [("${env:HOME}",)]
 
 
+def test_no_error_names_what_is_below_the_views(warehouse: Warehouse) -> None:
+    reader = warehouse.reader(policy(), warehouse.tables(*TABLES), "ana@corp")
+    reader.table(TableName("silver", "people"), PEOPLE)
+    for query in (
+        "SELECT * FROM table_changes('silver.people', 0)",
+        "SELECT * FROM people VERSION AS OF 0",
+        "SELECT nothing FROM people",
+    ):
+        message = error_of(QueryError, lambda: reader.sql(query))  # noqa: B023
+        assert "people__" not in message
+        assert "silver__" not in message
+        assert "`r_" not in message
+
+
 def test_versions_are_pinned_and_columns_added_later_unseen(warehouse: Warehouse, spark: SparkSession) -> None:
     warehouse.write("silver.pinned", spark.createDataFrame([(1, "a")], "id int, word string"))
     reader = warehouse.reader(policy(), warehouse.tables("silver.pinned"), "ana@corp")
