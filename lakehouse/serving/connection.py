@@ -13,11 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
+from lakehouse.catalog.current_policy import read_current_policy
 from lakehouse.catalog.policy import AccessPolicy
 from lakehouse.definition.loading import load_project
 from lakehouse.definition.project import Project
 from lakehouse.definition.spec_file import find_project, read_spec
-from lakehouse.errors import AccessRefused, DefinitionError, InvalidValue, LakehouseError, UnknownName, UsageError
+from lakehouse.errors import DefinitionError, InvalidValue, LakehouseError, UnknownName, UsageError
 from lakehouse.names import TableName, parse_table_name, split_name
 from lakehouse.plan.records import Publication, PublishedTable
 from lakehouse.run.checking import CheckRequest, Engine, run_check
@@ -38,6 +39,7 @@ from lakehouse.serving.run_report import RunReport
 from lakehouse.serving.spark_use import SparkUse
 from lakehouse.serving.text import Text
 from lakehouse.serving.traces import Trace, column_edges, find_column, table_edges, trace
+from lakehouse.storage.access_ledger import AccessLedger
 from lakehouse.storage.system_tables import SCHEMAS
 from lakehouse.storage.table_contents import read_all_contents, read_contents
 
@@ -95,20 +97,16 @@ def connect(
     if principal is None:
         return Connection(root, target=target, variables=variables, at=at)
     found = dict(variables or {})
+    spec = read_spec(root, target=target, variables=found)
+    ledger = AccessLedger(spec.warehouse, spec.name)
     return GuardedConnection(
-        read_spec(root, target=target, variables=found),
+        spec,
         principal,
-        lambda: _policy_of(root, policy),
+        lambda: policy or read_current_policy(root, spec, ledger).policy,
         lambda: load_project(root, target=target, variables=found),
         spark=_SPARK,
         at=at,
     )
-
-
-def _policy_of(root: Path, given: AccessPolicy | None) -> AccessPolicy:
-    if given is None:
-        raise AccessRefused(f"the project in {root} has no access rules, so no principal may read it.")
-    return given
 
 
 class Connection:

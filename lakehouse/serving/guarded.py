@@ -13,14 +13,14 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from lakehouse.catalog.compiled_policy import index
 from lakehouse.catalog.policy import AccessPolicy
 from lakehouse.definition.project import Project, ProjectSpec
 from lakehouse.errors import DefinitionError, LakehouseError, UsageError
 from lakehouse.names import TableName, parse_table_name
 from lakehouse.plan.records import Publication
 from lakehouse.run.delta_warehouse import DeltaWarehouse
-from lakehouse.serving.principal_access import principal_access
+from lakehouse.serving.current_access import current_access
+from lakehouse.serving.principal_access import PrincipalAccess, principal_access
 from lakehouse.serving.readable import TableVersion, external_tables, published_tables, reads_of_others, system_tables
 from lakehouse.serving.spark_use import SparkUse
 
@@ -57,10 +57,10 @@ class GuardedConnection:
         self._spec, self._principal, self._spark = spec, principal, spark
         self._load_policy, self._load_definitions = load_policy, load_definitions
         self._warehouse = DeltaWarehouse(spec)
-        self._policy = load_policy()
-        self._access = principal_access(index(self._policy), principal)
         self._publication = self._warehouse.publication_at(at) if at else self._warehouse.latest_publication()
         self._tables = self._readable()
+        self._policy = load_policy()
+        self._access = self._decided()
         self._reader: SecuredReader | None = None
         self._closed = False
         warnings.warn(NOTICE.format(principal=principal), GuardedModeWarning, stacklevel=3)
@@ -100,16 +100,19 @@ class GuardedConnection:
         the rules; then the connection is closed."""
         self._require_open()
         before = self._publication, self._policy
-        self._reader = None
+        tables, reader, self._reader = self._tables, self._reader, None
         try:
+            self._publication = self._warehouse.latest_publication()
+            self._tables = self._readable()
             self._policy = self._load_policy()
-            self._access = principal_access(index(self._policy), self._principal)
+            self._access = self._decided()
         except LakehouseError:
             self.close()
             raise
-        self._publication = self._warehouse.latest_publication()
-        self._tables = self._readable()
-        return (self._publication, self._policy) != before
+        is_same = (self._publication, self._policy) == before
+        if is_same and self._tables == tables:
+            self._reader = reader  # its views are made, its mapping queries answered
+        return not is_same
 
     def close(self) -> None:
         """Ends the connection, and Spark with it if a connection started it and no other connection uses it."""
@@ -136,8 +139,12 @@ class GuardedConnection:
             # Imports pyspark and starts Spark, which looking around does not need.
             from lakehouse.serving.secured_reader import SecuredReader
 
-            self._reader = SecuredReader(self._spec, self._tables, self._access)
+            self._reader = SecuredReader(self._spec, self._tables, self._access, checked=True)
         return self._reader
+
+    def _decided(self) -> PrincipalAccess:
+        current = current_access(self._policy, self._warehouse, self._publication, self._tables)
+        return principal_access(current.compiled, self._principal, current.with_tags)
 
     def _readable(self) -> dict[TableName, TableVersion]:
         publication = self._publication

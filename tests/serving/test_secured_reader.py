@@ -62,6 +62,7 @@ def test_filters_of_every_shape(warehouse: Warehouse) -> None:
         "ssn IN ('s1', 's2')": [1, 2],
         "NULL": [],
         "true": [1, 2, 3, 4],
+        "pay < 35 AND current_date() > DATE'2020-01-01'": [1, 2, 3],
     }
     for condition, expected in shapes.items():
         assert ids(warehouse, condition) == expected, condition
@@ -98,6 +99,7 @@ def test_mapping_tables_say_who_sees_what(warehouse: Warehouse) -> None:
         "no_such_function(id)",
         "region IN (SELECT 1/0 FROM ops.user_region)",
         "id = 1) OR (1 = 1",
+        "id = max(id) OVER ()",
     ],
 )
 def test_a_filter_in_doubt_makes_the_table_unreadable(warehouse: Warehouse, condition: str) -> None:
@@ -171,6 +173,13 @@ def test_a_mask_that_does_not_fit_makes_the_table_unreadable(warehouse: Warehous
         seen(warehouse, policy(masks={(PEOPLE, "pay"): expression}), "SELECT id FROM people")
 
 
+def test_a_mask_over_several_rows_makes_the_table_unreadable(warehouse: Warehouse) -> None:
+    for expression in ("max(val)", "max(val) OVER ()"):
+        rules = policy(masks={("hr.secret", "word"): expression})
+        with pytest.raises(AccessRefused):
+            seen(warehouse, rules, "SELECT * FROM hr.secret")
+
+
 def test_names_in_any_case(warehouse: Warehouse) -> None:
     rules = policy(filters={PEOPLE: "REGION = 'EU'"}, masks={(PEOPLE, "ssn"): "upper(VAL)"})
     assert seen(warehouse, rules, "SELECT SSN FROM Main.`SILVER`.People") == [("S1",), ("S3",)]
@@ -237,6 +246,20 @@ def test_paths_and_variables_are_not_read(warehouse: Warehouse, monkeypatch: pyt
         with pytest.raises((UnknownName, QueryError)):
             seen(warehouse, policy(), f"SELECT * FROM {path}")
     assert seen(warehouse, policy(), "SELECT '${env:HOME}'") == [("${env:HOME}",)]
+
+
+def test_no_error_names_what_is_below_the_views(warehouse: Warehouse) -> None:
+    reader = warehouse.reader(policy(), warehouse.tables(*TABLES), "ana@corp")
+    reader.table(TableName("silver", "people"), PEOPLE)
+    for query in (
+        "SELECT * FROM table_changes('silver.people', 0)",
+        "SELECT * FROM people VERSION AS OF 0",
+        "SELECT nothing FROM people",
+    ):
+        message = error_of(QueryError, lambda: reader.sql(query))  # noqa: B023
+        assert "people__" not in message
+        assert "silver__" not in message
+        assert "`r_" not in message
 
 
 def test_versions_are_pinned_and_columns_added_later_unseen(warehouse: Warehouse, spark: SparkSession) -> None:

@@ -70,6 +70,9 @@ ATTACKS = {
     "exists": "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM VALUES (1) v(x) WHERE x = cast({one} AS int))",
     "group": "SELECT explode(collect_list(id)) FROM t GROUP BY cast({one} AS int)",
     "order": "SELECT id FROM t ORDER BY cast({one} AS int) LIMIT 100",
+    "factored": (
+        "SELECT id FROM t WHERE (region = 'US' OR cast({one} AS int) = 1) AND (dept = 'none' OR cast({one} AS int) = 1)"
+    ),
     "window": "SELECT id FROM (SELECT id, count(*) OVER (PARTITION BY cast({one} AS int)) n FROM t) WHERE n > 0",
 }
 # Not about one column: Spark concludes one predicate from another.
@@ -139,7 +142,7 @@ def test_what_a_reader_asks_is_never_evaluated_on_a_hidden_row(warehouse: Wareho
     names = ", ".join(f"'{row['name']}'" for row in visible)
     found = {}
     for name, text in ATTACKS.items():
-        for column in COLUMNS:
+        for column in COLUMNS if name in ("cast", "zero") else ("name", "region"):
             found[name, column] = outcome(made, attack_on(text, table, column, visible))
     for name, text in CONCLUSIONS.items():
         found[name, "names"] = outcome(made, named(text, table).format(names=names))
@@ -211,6 +214,6 @@ def test_a_condition_that_is_null_leaks_unless_it_is_made_false(
 ) -> None:
     assert not leaks(warehouse, "silver.plain", "null for hidden rows", "interpreted")
     original = secured_reader.secured_query
-    bare = re.compile(r" AND \(\(.*\) IS TRUE\)")
+    bare = re.compile(r" AND coalesce\(.*, false\)")
     monkeypatch.setattr(secured_reader, "secured_query", lambda *given: bare.sub("", original(*given)))
     assert leaks(warehouse, "silver.plain", "null for hidden rows", "interpreted")
