@@ -188,7 +188,7 @@ def _parsed_reason(fact: Fact) -> GateReason | None:
             return GateReason.TABLE_FUNCTION
         case "attribute", parts if any(part.lower() == _METADATA for part in parts):
             return GateReason.METADATA_COLUMN
-        case (("attribute" | "with" | "cte" | "body"), _):
+        case (("relation" | "attribute" | "with" | "cte" | "body"), _):
             return None
         case _:
             return GateReason.PLAN_CLASS
