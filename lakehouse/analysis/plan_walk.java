@@ -235,7 +235,8 @@ public class PlanWalk {
     } else if (node instanceof View) {
       View view = (View) node;
       TableIdentifier name = view.desc().identifier();
-      field(start(out, "view", parent), view.isTempView() ? "temporary" : "persistent");
+      String form = view.isTempView() ? "temporary" : view.options().isEmpty() ? "persistent" : "options";
+      field(start(out, "view", parent), form);
       field(out, name.catalog().isDefined() ? (String) name.catalog().get() : "");
       field(out, name.database().isDefined() ? (String) name.database().get() : "");
       field(out, name.table());

@@ -97,13 +97,10 @@ def parse_and_check(session: SparkSession, text: str, *, known_relation: KnownRe
         raise QueryRefused(GateReason.DEPTH)
     plan, walk = parse_and_walk(session, text)
     _refuse_unless_walked(walk)
-    relations: dict[tuple[str, ...], None] = {}
     for fact in walk.facts:
-        if fact.kind == "relation":
-            if (name := _relation(fact, walk.facts)) is not None:
-                relations[name] = None
-        elif reason := _parsed_reason(fact):
+        if reason := _parsed_reason(fact):
             raise QueryRefused(reason)
+    relations = dict.fromkeys(_relations(walk.facts))
     for name in relations:
         if not known_relation(name):
             raise QueryRefused(GateReason.RELATION, relation=name)
@@ -144,31 +141,39 @@ def _refuse_unless_walked(walk: Walk) -> None:
             raise QueryRefused(GateReason.PARSE)
 
 
-def _relation(fact: Fact, facts: tuple[Fact, ...]) -> tuple[str, ...] | None:
-    """The name of a relation, None for a table expression of the query. QueryRefused if more than a name is given."""
-    form, *parts = fact.values
-    if form != "plain":
-        raise QueryRefused(GateReason.RELATION_OPTIONS)
-    name = tuple(part.lower() for part in parts)
-    # Only a name of one part can be a table expression: `a.b` is never the table expression `a.b` in backquotes.
-    return None if len(name) == 1 and name[0] in set(_expressions_in_scope(fact, facts)) else name
+def _relations(facts: tuple[Fact, ...]) -> Iterator[tuple[str, ...]]:
+    """The relations that a query reads, without its own table expressions. QueryRefused if one is more than a name."""
+    expressions: dict[int, list[tuple[int, str]]] = {}  # by the position of their WITH: position and name, as written
+    for position, fact in enumerate(facts):
+        if fact.kind == "cte":
+            expressions.setdefault(fact.parent, []).append((position, fact.values[0].lower()))
+    for fact in facts:
+        if fact.kind == "relation":
+            form, *parts = fact.values
+            if form != "plain":
+                raise QueryRefused(GateReason.RELATION_OPTIONS)
+            name = tuple(part.lower() for part in parts)
+            # Only a name of one part can be a table expression: `a.b` never is the one named `a.b` in backquotes.
+            if len(name) > 1 or not _is_expression(name[0], fact, facts, expressions):
+                yield name
 
 
-def _expressions_in_scope(fact: Fact, facts: tuple[Fact, ...]) -> Iterator[str]:
-    """The table expressions that a place in the query sees: those of every WITH that it is in the body of, and those
-    written before the table expression that it is in; that one itself if the WITH is recursive."""
+def _is_expression(
+    name: str, fact: Fact, facts: tuple[Fact, ...], expressions: dict[int, list[tuple[int, str]]]
+) -> bool:
+    """Whether a table expression of this name is in scope: those of every WITH that the place is in the body of, and
+    those written before the table expression that the place is in; that one itself if the WITH is recursive."""
     position = fact.parent
     while position >= 0:
         above = facts[position]
         if above.kind in {"cte", "body"}:
-            siblings = [
-                (place, each) for place, each in enumerate(facts) if each.kind == "cte" and each.parent == above.parent
-            ]
             recursive = facts[above.parent].values == ("recursive",)
-            for place, each in siblings:
-                if above.kind == "body" or place < position or (recursive and place == position):
-                    yield each.values[0].lower()
+            for place, own in expressions[above.parent]:
+                visible = above.kind == "body" or place < position or (recursive and place == position)
+                if visible and own == name:
+                    return True
         position = above.parent
+    return False
 
 
 def _parsed_reason(fact: Fact) -> GateReason | None:
@@ -183,7 +188,7 @@ def _parsed_reason(fact: Fact) -> GateReason | None:
             return GateReason.TABLE_FUNCTION
         case "attribute", parts if any(part.lower() == _METADATA for part in parts):
             return GateReason.METADATA_COLUMN
-        case (("attribute" | "with" | "cte" | "body"), _):
+        case (("relation" | "attribute" | "with" | "cte" | "body"), _):
             return None
         case _:
             return GateReason.PLAN_CLASS
@@ -200,6 +205,8 @@ def _analysed_reason(fact: Fact, secured_views: Collection[TableName]) -> GateRe
             return None
         case (("static" | "invoke"), _):
             return GateReason.FUNCTION
+        case "view", ("options", *_):
+            return GateReason.RELATION_OPTIONS
         case "view", _:
             return GateReason.RELATION
         case _:

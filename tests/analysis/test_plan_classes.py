@@ -106,4 +106,5 @@ def test_the_examples_of_every_admitted_function_pass(spark: SparkSession) -> No
                 continue
             gate.check(frame, ())
     assert tried > 500
-    assert len(unanalysable) < 30, unanalysable
+    # Types that are off by default (TIME, geography) and examples that stand for something else.
+    assert len(unanalysable) < 40, unanalysable

@@ -4,8 +4,6 @@ Every statement is text for a reader of `hr`, with `{raw}` for the database of t
 for the folder of the table `emp`. `item` is its number in the bypass suite; `own` are ideas beyond it.
 """
 
-# ruff: noqa: E501
-
 from __future__ import annotations
 
 from dataclasses import dataclass
