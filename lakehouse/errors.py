@@ -312,12 +312,6 @@ class RunInterrupted(LakehouseError):
         super().__init__(message)
 
 
-class AccessRefused(LakehouseError):
-    """The principal may not do this. The message and the fields hold nothing that the principal may not know."""
-
-    exit_code = 5
-
-
 def nearest(name: str, existing: Iterable[str]) -> str | None:
     """The existing name most like `name`, or None if none is near.
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
-from pyspark.sql.types import StructType
 
 from lakehouse.analysis.query_gate import REQUIRED_SETTINGS, Gate
 from lakehouse.catalog.table_access import ColumnAccess
@@ -113,7 +112,7 @@ class Seat:
 
     def _columns(self, columns: tuple[ColumnAccess, ...]) -> Any:
         text = ", ".join(f"{identifier(column.name)} {column.type}" for column in columns)
-        return arrow_schema(self.session.createDataFrame([], StructType.fromDDL(text)))
+        return arrow_schema(self.session.createDataFrame([], text))
 
     def _register(self, name: TableName) -> None:
         if name in self._registered:
