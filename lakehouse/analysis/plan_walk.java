@@ -15,10 +15,13 @@ import org.apache.spark.sql.catalyst.analysis.UnresolvedAttribute;
 import org.apache.spark.sql.catalyst.analysis.UnresolvedFunction;
 import org.apache.spark.sql.catalyst.analysis.UnresolvedGenerator;
 import org.apache.spark.sql.catalyst.analysis.UnresolvedRelation;
+import org.apache.spark.sql.catalyst.analysis.UnresolvedStar;
+import org.apache.spark.sql.catalyst.analysis.UnresolvedStarExceptOrReplace;
 import org.apache.spark.sql.catalyst.analysis.UnresolvedTableValuedFunction;
 import org.apache.spark.sql.catalyst.expressions.AttributeReference;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.Literal;
+import org.apache.spark.sql.catalyst.expressions.NamedLambdaVariable;
 import org.apache.spark.sql.catalyst.expressions.objects.Invoke;
 import org.apache.spark.sql.catalyst.expressions.objects.StaticInvoke;
 import org.apache.spark.sql.catalyst.parser.SqlBaseLexer;
@@ -33,6 +36,7 @@ import org.apache.spark.sql.classic.SparkSession;
 
 public class PlanWalk {
   private static final long STACK_BYTES = 512L * 1024 * 1024; // reserved, not used, unless a query nests that deep
+  private static final int MOST_PARTS = 64; // of a dotted name
 
   private final HashSet parsed;
   private final HashSet analysed;
@@ -96,22 +100,42 @@ public class PlanWalk {
     return walk(frame.queryExecution().analyzed(), false);
   }
 
-  /** Null if brackets nest no deeper than is allowed: the parser's time grows faster than the nesting. */
-  private String nesting(String text) {
+  /**
+   * Null if the text is one that the parser can be given. Its time grows with the square, or worse, of how deep
+   * brackets, types, lambdas, names and paths go, and long before it could say that it is too much.
+   */
+  String nesting(String text) {
     SqlBaseLexer lexer = new SqlBaseLexer(new UpperCaseCharStream(CharStreams.fromString(text)));
     lexer.removeErrorListeners();
     int depth = 0;
+    int types = 0;
+    int arrows = 0;
+    int colons = 0;
+    int parts = 0;
+    int last = Token.EOF;
+    int beforeLast = Token.EOF;
     for (Token token = lexer.nextToken(); token.getType() != Token.EOF; token = lexer.nextToken()) {
+      if (token.getChannel() != Token.DEFAULT_CHANNEL) continue;
       int type = token.getType();
-      if (type == SqlBaseLexer.LEFT_PAREN || type == SqlBaseLexer.LEFT_BRACKET || type == SqlBaseLexer.CASE) depth++;
-      if (type == SqlBaseLexer.RIGHT_PAREN || type == SqlBaseLexer.RIGHT_BRACKET || type == SqlBaseLexer.END) depth--;
-      if (depth < 0) depth = 0;
-      if (depth > deepest) return "deep\n";
+      boolean closed = type == SqlBaseLexer.RIGHT_PAREN || type == SqlBaseLexer.RIGHT_BRACKET;
+      boolean opened = type == SqlBaseLexer.LEFT_PAREN || type == SqlBaseLexer.LEFT_BRACKET;
+      if (opened || type == SqlBaseLexer.CASE) depth++;
+      if ((closed || type == SqlBaseLexer.END) && depth > 0) depth--;
+      boolean typed = last == SqlBaseLexer.ARRAY || last == SqlBaseLexer.MAP || last == SqlBaseLexer.STRUCT;
+      if (typed && type == SqlBaseLexer.LT) types++;
+      if (type == SqlBaseLexer.ARROW) arrows++;
+      if (type == SqlBaseLexer.COLON) colons++;
+      if (type == SqlBaseLexer.DOT) parts = beforeLast == SqlBaseLexer.DOT ? parts + 1 : 1;
+      if (depth > deepest || types > deepest || arrows > deepest || colons > 4 * deepest || parts > MOST_PARTS) {
+        return "deep\n";
+      }
+      beforeLast = last;
+      last = type;
     }
     return null;
   }
 
-  private String failure(Throwable failure) {
+  String failure(Throwable failure) {
     StringBuilder out = new StringBuilder("error");
     if (failure instanceof StackOverflowError) return "deep\n";
     if (failure instanceof SparkThrowable) {
@@ -123,7 +147,7 @@ public class PlanWalk {
   }
 
   /** Depth first. The stack holds, per object: itself, the fact above it, and its depth in plans and expressions. */
-  private String walk(Object root, boolean parsing) {
+  String walk(Object root, boolean parsing) {
     HashSet allowed = parsing ? parsed : analysed;
     StringBuilder out = new StringBuilder();
     IdentityHashMap seen = new IdentityHashMap();
@@ -200,12 +224,19 @@ public class PlanWalk {
       fields(start(out, "tvf", parent), function.name());
     } else if (node instanceof UnresolvedAttribute) {
       fields(start(out, "attribute", parent), ((UnresolvedAttribute) node).nameParts());
+    } else if (node instanceof UnresolvedStar && ((UnresolvedStar) node).target().isDefined()) {
+      fields(start(out, "attribute", parent), (scala.collection.Seq) ((UnresolvedStar) node).target().get());
+    } else if (node instanceof UnresolvedStarExceptOrReplace
+        && ((UnresolvedStarExceptOrReplace) node).target().isDefined()) {
+      fields(start(out, "attribute", parent),
+          (scala.collection.Seq) ((UnresolvedStarExceptOrReplace) node).target().get());
     } else if (node instanceof UnresolvedWith) {
       field(start(out, "with", parent), ((UnresolvedWith) node).allowRecursion() ? "recursive" : "plain");
     } else if (node instanceof View) {
       View view = (View) node;
       TableIdentifier name = view.desc().identifier();
-      field(start(out, "view", parent), view.isTempView() ? "temporary" : "persistent");
+      String form = view.isTempView() ? "temporary" : view.options().isEmpty() ? "persistent" : "options";
+      field(start(out, "view", parent), form);
       field(out, name.catalog().isDefined() ? (String) name.catalog().get() : "");
       field(out, name.database().isDefined() ? (String) name.database().get() : "");
       field(out, name.table());
@@ -228,10 +259,10 @@ public class PlanWalk {
     return column.metadata().contains("__metadata_col") || column.metadata().contains("__file_source_metadata_col");
   }
 
-  /** Nothing below matters: columns and literals hold no plan, views are checked by name, rows are not read. */
+  /** Nothing below matters: columns, variables of lambdas and literals hold no plan, views are checked by name, rows are not read. */
   private static boolean isLeaf(Object node) {
     return node instanceof AttributeReference || node instanceof Literal || node instanceof LocalRelation
-        || (node instanceof View && !((View) node).isTempView());
+        || node instanceof NamedLambdaVariable || (node instanceof View && !((View) node).isTempView());
   }
 
   private static boolean isPlain(Object node) {

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
@@ -22,6 +23,9 @@ from lakehouse.names import TableName
 
 LONGEST = 64 * 1024
 """Bytes of a query's text in UTF-8."""
+
+MOST_COMMENTS = 50
+"""Comments in brackets: they nest, and Spark's lexer takes seconds for 250 levels of them, minutes for 1,000."""
 
 REQUIRED_SETTINGS = {"spark.sql.runSQLOnFiles": "false", "spark.sql.variable.substitute": "false"}
 """Settings of a session that a gate can stand before: no reading by path, and `${env:…}` stays the text it is."""
@@ -70,7 +74,7 @@ class Gate:
         """Spark's frame of an admitted query, not yet run. Raises GateError for what Spark refuses."""
         try:
             return analysed_frame(self._session, query.plan)
-        except PySparkException as error:
+        except (PySparkException, Py4JError) as error:
             raise redacted(error) from None
 
     def check(self, frame: DataFrame, secured_views: Collection[TableName]) -> None:
@@ -83,17 +87,20 @@ class Gate:
 
 def parse_and_check(session: SparkSession, text: str, *, known_relation: KnownRelation) -> ParsedQuery:
     """See Gate.admit."""
-    if len(text.encode("utf-8", "surrogatepass")) > LONGEST:
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:  # half a surrogate pair is no text
+        raise QueryRefused(GateReason.PARSE) from None
+    if size > LONGEST:
         raise QueryRefused(GateReason.SIZE)
+    if text.count("/*") > MOST_COMMENTS:
+        raise QueryRefused(GateReason.DEPTH)
     plan, walk = parse_and_walk(session, text)
     _refuse_unless_walked(walk)
-    relations: dict[tuple[str, ...], None] = {}
     for fact in walk.facts:
-        if fact.kind == "relation":
-            if (name := _relation(fact, walk.facts)) is not None:
-                relations[name] = None
-        elif reason := _parsed_reason(fact):
+        if reason := _parsed_reason(fact):
             raise QueryRefused(reason)
+    relations = dict.fromkeys(_relations(walk.facts))
     for name in relations:
         if not known_relation(name):
             raise QueryRefused(GateReason.RELATION, relation=name)
@@ -109,10 +116,15 @@ def check_analysed(frame: DataFrame, secured_views: Collection[TableName]) -> No
             raise QueryRefused(reason)
 
 
-def redacted(error: PySparkException) -> GateError:
-    """What a principal may learn of Spark's error: its condition and SQLSTATE. Its text may hold values of rows that
-    they may not see, paths, and the names of the tables behind the views."""
-    return GateError(error.getCondition(), error.getSqlState())
+def redacted(error: BaseException) -> GateError:
+    """What a principal may learn of an error, whatever it is: Spark's condition and SQLSTATE, if it has them. Its text
+    may hold values of rows that they may not see, paths, and the names of the tables behind the views.
+
+    Raise it `from None`, so that no traceback shows the original.
+    """
+    if isinstance(error, PySparkException):
+        return GateError(error.getCondition(), error.getSqlState())
+    return GateError(None, None)
 
 
 def _refuse_unless_walked(walk: Walk) -> None:
@@ -129,31 +141,39 @@ def _refuse_unless_walked(walk: Walk) -> None:
             raise QueryRefused(GateReason.PARSE)
 
 
-def _relation(fact: Fact, facts: tuple[Fact, ...]) -> tuple[str, ...] | None:
-    """The name of a relation, None for a table expression of the query. QueryRefused if more than a name is given."""
-    form, *parts = fact.values
-    if form != "plain":
-        raise QueryRefused(GateReason.RELATION_OPTIONS)
-    name = tuple(part.lower() for part in parts)
-    # Only a name of one part can be a table expression: `a.b` is never the table expression `a.b` in backquotes.
-    return None if len(name) == 1 and name[0] in set(_expressions_in_scope(fact, facts)) else name
+def _relations(facts: tuple[Fact, ...]) -> Iterator[tuple[str, ...]]:
+    """The relations that a query reads, without its own table expressions. QueryRefused if one is more than a name."""
+    expressions: dict[int, list[tuple[int, str]]] = {}  # by the position of their WITH: position and name, as written
+    for position, fact in enumerate(facts):
+        if fact.kind == "cte":
+            expressions.setdefault(fact.parent, []).append((position, fact.values[0].lower()))
+    for fact in facts:
+        if fact.kind == "relation":
+            form, *parts = fact.values
+            if form != "plain":
+                raise QueryRefused(GateReason.RELATION_OPTIONS)
+            name = tuple(part.lower() for part in parts)
+            # Only a name of one part can be a table expression: `a.b` never is the one named `a.b` in backquotes.
+            if len(name) > 1 or not _is_expression(name[0], fact, facts, expressions):
+                yield name
 
 
-def _expressions_in_scope(fact: Fact, facts: tuple[Fact, ...]) -> Iterator[str]:
-    """The table expressions that a place in the query sees: those of every WITH that it is in the body of, and those
-    written before the table expression that it is in; that one itself if the WITH is recursive."""
+def _is_expression(
+    name: str, fact: Fact, facts: tuple[Fact, ...], expressions: dict[int, list[tuple[int, str]]]
+) -> bool:
+    """Whether a table expression of this name is in scope: those of every WITH that the place is in the body of, and
+    those written before the table expression that the place is in; that one itself if the WITH is recursive."""
     position = fact.parent
     while position >= 0:
         above = facts[position]
         if above.kind in {"cte", "body"}:
-            siblings = [
-                (place, each) for place, each in enumerate(facts) if each.kind == "cte" and each.parent == above.parent
-            ]
             recursive = facts[above.parent].values == ("recursive",)
-            for place, each in siblings:
-                if above.kind == "body" or place < position or (recursive and place == position):
-                    yield each.values[0].lower()
+            for place, own in expressions[above.parent]:
+                visible = above.kind == "body" or place < position or (recursive and place == position)
+                if visible and own == name:
+                    return True
         position = above.parent
+    return False
 
 
 def _parsed_reason(fact: Fact) -> GateReason | None:
@@ -168,7 +188,7 @@ def _parsed_reason(fact: Fact) -> GateReason | None:
             return GateReason.TABLE_FUNCTION
         case "attribute", parts if any(part.lower() == _METADATA for part in parts):
             return GateReason.METADATA_COLUMN
-        case ("attribute" | "with" | "cte" | "body"), _:
+        case (("attribute" | "with" | "cte" | "body"), _):
             return None
         case _:
             return GateReason.PLAN_CLASS
@@ -181,10 +201,12 @@ def _analysed_reason(fact: Fact, secured_views: Collection[TableName]) -> GateRe
             return None if known else GateReason.RELATION
         case "metadata", _:
             return GateReason.METADATA_COLUMN
-        case ("static" | "invoke"), (str(called), _) if called.startswith(CALLED_METHODS):
+        case (("static" | "invoke"), (str(called), _)) if called.startswith(CALLED_METHODS):
             return None
-        case ("static" | "invoke"), _:
+        case (("static" | "invoke"), _):
             return GateReason.FUNCTION
+        case "view", ("options", *_):
+            return GateReason.RELATION_OPTIONS
         case "view", _:
             return GateReason.RELATION
         case _:
