@@ -3,8 +3,9 @@
 The order of things is what protects hidden rows. A reader's predicate that fails or tells of a row by failing must
 never be evaluated on a row that the filters hide, so:
 
-- a condition that is NULL is made FALSE beside itself (`c AND c IS TRUE`): an AND whose left side is NULL evaluates
-  its right side, and Spark joins the reader's predicate to ours with AND;
+- a condition that is NULL is made FALSE beside itself (`c AND coalesce(c, false)`): an AND whose left side is NULL
+  evaluates its right side, and Spark joins the reader's predicate to ours with AND. The condition alone stays, because
+  it skips files; `c IS TRUE` would not do, Spark takes it for `c` in a filter;
 - a table with a visible partition column gets a barrier, unless its filters choose whole partitions and nothing else:
   predicates on partition columns alone are evaluated on the list of all partitions, before any other filter.
 
@@ -27,6 +28,10 @@ from lakehouse.errors import AccessRefused, LakehouseError
 READER_SETTINGS: Mapping[str, str] = {
     "spark.sql.runSQLOnFiles": "false",  # no format.`path` in a query
     "spark.sql.variable.substitute": "false",  # no ${env:…}
+    # Policies and literals are read and written with these rules of text and names.
+    "spark.sql.parser.escapedStringLiterals": "false",
+    "spark.sql.ansi.doubleQuotedIdentifiers": "false",
+    "spark.sql.caseSensitive": "false",
     # `a = b AND cast(b AS int) = 1` lets Spark conclude `cast(a AS int) = 1`, and evaluate it before a view's filter.
     "spark.sql.constraintPropagation.enabled": "false",
     # What two conjuncts have in common is evaluated before the first of them, if the expressions are not compiled as
@@ -87,7 +92,7 @@ def secured_query(access: TableAccess, shape: TableShape, raw: str) -> str:
     select = f"SELECT {', '.join(_columns(access))} FROM {raw}"
     if not conditions:
         return select
-    filtered = f"{select} WHERE {' AND '.join(f'({each}) AND (({each}) IS TRUE)' for each in conditions)}"
+    filtered = f"{select} WHERE {' AND '.join(f'({each}) AND coalesce(({each}), false)' for each in conditions)}"
     return (
         f"SELECT * FROM ({filtered}) WHERE monotonically_increasing_id() >= 0" if _exposes(access, shape) else filtered
     )

@@ -136,7 +136,7 @@ class GuardedConnection:
             # Imports pyspark and starts Spark, which looking around does not need.
             from lakehouse.serving.secured_reader import SecuredReader
 
-            self._reader = SecuredReader(self._spec, self._tables, self._access)
+            self._reader = SecuredReader(self._spec, self._tables, self._access, checked=True)
         return self._reader
 
     def _readable(self) -> dict[TableName, TableVersion]:

@@ -7,13 +7,16 @@ table. What the principal may not know of is not there, and looks exactly like w
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from lakehouse.analysis.catalyst import analysed_plan, patterns_in
+from lakehouse.analysis.outside_reads import reads_outside
 from lakehouse.catalog.mapping_query import QueryAnswer
 from lakehouse.catalog.policy import TableShape
 from lakehouse.catalog.secured_view import READER_SETTINGS, resolved_access, secured_query, unusable
@@ -34,11 +37,15 @@ from lakehouse.serving.published_reader import PublishedReader
 from lakehouse.serving.readable import TableVersion
 from lakehouse.serving.statement import require_query
 from lakehouse.storage.session import isolated_session
+from lakehouse.storage.session_rule import checked_session
 from lakehouse.storage.table_metadata import metadata_at
 
 _QUERY_PLACE = SourceLocation("query", 1)
 _SETTINGS = {"spark.sql.session.timeZone": "UTC"}
 INFORMATION_SCHEMA = "information_schema"
+# What a filter or mask, resolved, has no use for: it says something of one row.
+_NOT_OF_ONE_ROW = ("PLAN_EXPRESSION", "AGGREGATE_EXPRESSION", "WINDOW_EXPRESSION", "GENERATE", "PYTHON_UDF")
+_ASKS_WHO = re.compile(r"\b(current_user|session_user|user)\(\)")  # not folded: it would name who runs this process
 
 
 class SecuredReader:
@@ -49,13 +56,21 @@ class SecuredReader:
         spec: ProjectSpec,
         tables: Mapping[TableName, TableVersion],
         access: PrincipalAccess,
-        open_session: Callable[[SparkSession, Mapping[str, str]], SparkSession] = isolated_session,
+        *,
+        checked: bool = False,
     ) -> None:
+        """`checked`: the session refuses to read from outside of the views, whoever asks it and in what way."""
         self._spec, self._tables, self._access = spec, dict(tables), access
         self._definer: Definer | None = None
         configuration = {key: value for key, value in spec.configuration.items() if not _is_catalog(key)}
-        self.session = open_session(SparkSide(spec).session(), {**_SETTINGS, **configuration, **READER_SETTINGS})
         self._raw_database = f"r_{secrets.token_hex(16)}"
+        settings = {**_SETTINGS, **configuration, **READER_SETTINGS}
+        spark = SparkSide(spec).session()
+        self.session = (
+            checked_session(spark, settings, _only_views(self._raw_database))
+            if checked
+            else isolated_session(spark, settings)
+        )
         self._databases: set[str] = set()
         self._shapes: dict[TableName, TableShape | None] = {}
         self._registered: set[TableName] = set()
@@ -126,7 +141,7 @@ class SecuredReader:
                 plan = analysed_plan(self.session.sql(query))
         except LakehouseError as error:  # its text may name raw tables and hidden columns
             raise unusable(access, "row filter or mask") from error
-        if patterns_in(plan, "PLAN_EXPRESSION", "CURRENT_LIKE", "PYTHON_UDF"):
+        if patterns_in(plan, *_NOT_OF_ONE_ROW) or _ASKS_WHO.search(str(plan.toString())):
             raise unusable(access, "row filter or mask")
         return query
 
@@ -179,6 +194,16 @@ class SecuredReader:
             )
         except InvalidValue:
             return None
+
+
+def _only_views(raw_database: str) -> Callable[[Any], None]:
+    """A check of plans. The name of the raw database is known to the views alone."""
+
+    def check(plan: Any) -> None:
+        if reads_outside(plan, raw_database):
+            raise AccessRefused("guarded mode: only the project's tables can be read here, by their names.")
+
+    return check
 
 
 def _is_catalog(key: str) -> bool:

@@ -37,8 +37,8 @@ def test_columns_alone() -> None:
 def test_filters_hold_together_and_null_hides() -> None:
     found = secured_query(access("reg = 'EU'", "id > 1 OR id < 0", shown="id"), shape(), "r")
     assert found == (
-        "SELECT `id` FROM r WHERE (`Region` = 'EU') AND ((`Region` = 'EU') IS TRUE)"
-        " AND (id > 1 OR id < 0) AND ((id > 1 OR id < 0) IS TRUE)"
+        "SELECT `id` FROM r WHERE (`Region` = 'EU') AND coalesce((`Region` = 'EU'), false)"
+        " AND (id > 1 OR id < 0) AND coalesce((id > 1 OR id < 0), false)"
     )
 
 

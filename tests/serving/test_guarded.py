@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 import lakehouse
@@ -147,6 +149,45 @@ def test_a_closed_connection_reads_nothing(lh: GuardedConnection) -> None:
 def test_accidents_are_refused(lh: GuardedConnection, published: Shop, query: str) -> None:
     with pytest.raises(LakehouseError):
         lh.sql(query.format(path=published.warehouse.location(ORDERS)))
+
+
+READS: dict[str, Callable[[SparkSession, str], object]] = {
+    "a path": lambda spark, path: spark.read.format("delta").load(path).collect(),
+    "files": lambda spark, path: spark.read.parquet(path),
+    "text": lambda spark, path: spark.read.text(path),
+    "a view over a path": lambda spark, path: spark.sql(f"CREATE TEMP VIEW v USING delta OPTIONS (path '{path}')"),
+    "a table over a path": lambda spark, path: (
+        spark.sql(f"CREATE TABLE default.mine USING delta LOCATION '{path}'"),
+        spark.table("default.mine").collect(),
+    ),
+    "changes": lambda spark, path: spark.sql(f"SELECT * FROM table_changes_by_path('{path}', 0)").collect(),
+    "a subquery": lambda spark, path: (
+        spark.sql(f"CREATE TABLE default.other USING delta LOCATION '{path}'"),
+        spark.sql("SELECT 1 WHERE EXISTS (SELECT * FROM default.other)").collect(),
+    ),
+    "a stream": lambda spark, path: spark.readStream.format("delta").load(path),
+    "a session of it": lambda spark, path: spark.newSession().read.format("delta").load(path),
+}
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("read", READS)
+def test_the_session_of_a_frame_reads_nothing_else(lh: GuardedConnection, published: Shop, read: str) -> None:
+    session = lh.table("orders").sparkSession
+    with pytest.raises((Py4JJavaError, PySparkException)) as caught:
+        READS[read](session, published.warehouse.location(ORDERS))
+    assert "AccessRefused" in str(caught.value)
+    assert rows(lh.table("orders")) == [("a", 5)]
+
+
+@pytest.mark.spark
+def test_rows_made_in_the_session_join_with_tables(lh: GuardedConnection) -> None:
+    orders = lh.table("orders")
+    made = orders.sparkSession.createDataFrame([("a", "Ana")], "customer string, called string")
+    assert rows(orders.join(made, "customer").select("called", "amount")) == [("Ana", 5)]
+    assert orders.cache().count() == 1
+    assert rows(orders.groupBy("customer").sum("amount")) == [("a", 5)]
+    assert orders.toPandas().shape == (1, 2)
 
 
 # What it cannot prevent: in the same process everything can be reached. Kept so that the documentation stays true. ----

@@ -62,6 +62,7 @@ def test_filters_of_every_shape(warehouse: Warehouse) -> None:
         "ssn IN ('s1', 's2')": [1, 2],
         "NULL": [],
         "true": [1, 2, 3, 4],
+        "pay < 35 AND current_date() > DATE'2020-01-01'": [1, 2, 3],
     }
     for condition, expected in shapes.items():
         assert ids(warehouse, condition) == expected, condition
@@ -98,6 +99,7 @@ def test_mapping_tables_say_who_sees_what(warehouse: Warehouse) -> None:
         "no_such_function(id)",
         "region IN (SELECT 1/0 FROM ops.user_region)",
         "id = 1) OR (1 = 1",
+        "id = max(id) OVER ()",
     ],
 )
 def test_a_filter_in_doubt_makes_the_table_unreadable(warehouse: Warehouse, condition: str) -> None:
@@ -169,6 +171,13 @@ def test_masks_for_some_groups(warehouse: Warehouse) -> None:
 def test_a_mask_that_does_not_fit_makes_the_table_unreadable(warehouse: Warehouse, expression: str) -> None:
     with pytest.raises(AccessRefused):
         seen(warehouse, policy(masks={(PEOPLE, "pay"): expression}), "SELECT id FROM people")
+
+
+def test_a_mask_over_several_rows_makes_the_table_unreadable(warehouse: Warehouse) -> None:
+    for expression in ("max(val)", "max(val) OVER ()"):
+        rules = policy(masks={("hr.secret", "word"): expression})
+        with pytest.raises(AccessRefused):
+            seen(warehouse, rules, "SELECT * FROM hr.secret")
 
 
 def test_names_in_any_case(warehouse: Warehouse) -> None:

@@ -139,7 +139,7 @@ def test_what_a_reader_asks_is_never_evaluated_on_a_hidden_row(warehouse: Wareho
     names = ", ".join(f"'{row['name']}'" for row in visible)
     found = {}
     for name, text in ATTACKS.items():
-        for column in COLUMNS:
+        for column in COLUMNS if name in ("cast", "zero") else ("name", "region"):
             found[name, column] = outcome(made, attack_on(text, table, column, visible))
     for name, text in CONCLUSIONS.items():
         found[name, "names"] = outcome(made, named(text, table).format(names=names))
@@ -211,6 +211,6 @@ def test_a_condition_that_is_null_leaks_unless_it_is_made_false(
 ) -> None:
     assert not leaks(warehouse, "silver.plain", "null for hidden rows", "interpreted")
     original = secured_reader.secured_query
-    bare = re.compile(r" AND \(\(.*\) IS TRUE\)")
+    bare = re.compile(r" AND coalesce\(.*, false\)")
     monkeypatch.setattr(secured_reader, "secured_query", lambda *given: bare.sub("", original(*given)))
     assert leaks(warehouse, "silver.plain", "null for hidden rows", "interpreted")
