@@ -13,6 +13,7 @@ from lakehouse.errors import AccessRefused, DefinitionError, LakehouseError, Usa
 from lakehouse.serving.gateway.query_service import EngineFailed, LimitExceeded, QueryCancelled
 from lakehouse.serving.gateway.wire import MalformedMessage
 
+
 @contextmanager
 def as_flight_errors() -> Iterator[None]:
     """Turns every exception of its body into one of Flight's, with words that are meant for the client and no more."""
