@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 @overload
-def connect(project: str, *, token: str) -> RemoteConnection: ...
+def connect(project: str, *, token: str) -> RemoteConnection:
+    """To a gateway."""
 
 
 @overload
@@ -25,7 +26,8 @@ def connect(
     target: str | None = None,
     variables: Mapping[str, str] | None = None,
     at: str | None = None,
-) -> Connection: ...
+) -> Connection:
+    """To a project, as its owner."""
 
 
 @overload
@@ -37,7 +39,8 @@ def connect(
     target: str | None = None,
     variables: Mapping[str, str] | None = None,
     at: str | None = None,
-) -> GuardedConnection: ...
+) -> GuardedConnection:
+    """To a project, as a principal."""
 
 
 def connect(
@@ -58,4 +61,5 @@ def connect(
     # Imports what reads projects, which a gateway's client need not have loaded.
     from lakehouse.serving import connection
 
-    return connection.connect(project, **options)
+    opened: Connection | GuardedConnection = connection.connect(project, **options)
+    return opened

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from deltalake import DeltaTable, write_deltalake
 from lakehouse.definition.spec_file import read_spec
 from lakehouse.storage.access_tokens import AccessTokens
 from lakehouse.storage.audit_log import DENIED, AuditEvent, AuditLog
-from tests.cli.conftest import Command
+from tests.cli.conftest import Answer
+
+Command = Callable[..., Answer]
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=timezone.utc)
 ACCESS = "principals:\n  users: {ana@corp: {}}\n  groups: {analysts: [ana@corp]}\n...\n"

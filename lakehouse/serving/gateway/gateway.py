@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,6 +19,8 @@ from lakehouse.serving.gateway.query_service import QueryService
 from lakehouse.serving.gateway.server import FlightSqlServer
 from lakehouse.storage.access_tokens import AccessTokens
 from lakehouse.storage.audit_log import UNAUTHENTICATED, AuditEvent
+
+_SECONDS_TO_END = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +97,10 @@ class Gateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.end_queries()
-        self._server.shutdown()
-        self._server.wait()
+        # Waits for open calls, and a client that does not read keeps its call open: not for ever.
+        ending = threading.Thread(target=self._server.shutdown, name="lakehouse-shutdown", daemon=True)
+        ending.start()
+        ending.join(_SECONDS_TO_END)
 
     def _principal(self, token: str) -> Principal | None:
         name = self._tokens.principal_of(token, _now())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
 
 from lakehouse.catalog.principal import Principal
 from lakehouse.serving.gateway.query_service import LimitExceeded
@@ -38,6 +38,29 @@ class Limits:
             raise LimitExceeded(f"the result is larger than {self.bytes} bytes.", limit="bytes")
 
 
+class Turn:
+    """One query's turn, until it is given back; giving it back again does nothing. A context manager."""
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end: Callable[[], None] | None = end
+        self._lock = threading.Lock()
+
+    def give_back(self) -> None:
+        """Lets another query work."""
+        with self._lock:
+            end, self._end = self._end, None
+        if end is not None:
+            end()
+
+    def __enter__(self) -> Turn:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.give_back()
+
+
 class Turns:
     """Lets as many queries work at once as the limits say; the others wait for their turn."""
 
@@ -46,20 +69,19 @@ class Turns:
         self._working: Counter[Principal] = Counter()
         self._changed = threading.Condition()
 
-    @contextmanager
-    def turn(self, principal: Principal) -> Iterator[None]:
+    def take(self, principal: Principal) -> Turn:
         """A turn for one query. Raises LimitExceeded when none comes in time."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._is_free(principal), self._limits.wait_seconds):
                 raise LimitExceeded("too many queries run at once; try again later.", limit="queries")
             self._working[principal] += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._working[principal] -= 1
-                self._working += Counter()  # drops who has none
-                self._changed.notify_all()
+        return Turn(lambda: self._give_back(principal))
+
+    def _give_back(self, principal: Principal) -> None:
+        with self._changed:
+            self._working[principal] -= 1
+            self._working += Counter()  # drops who has none
+            self._changed.notify_all()
 
     def _is_free(self, principal: Principal) -> bool:
         return (

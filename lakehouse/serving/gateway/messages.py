@@ -77,7 +77,7 @@ class GetTableTypes:
 
 
 @dataclass(frozen=True, slots=True)
-class GetSqlInfo:
+class GetServerFacts:
     """Facts about the server, all of them or those with these numbers."""
 
     numbers: tuple[int, ...] = ()
@@ -105,7 +105,7 @@ Command = (
     | GetSchemas
     | GetTables
     | GetTableTypes
-    | GetSqlInfo
+    | GetServerFacts
     | GetTypes
     | GetKeys
 )
@@ -125,7 +125,7 @@ _COMMANDS: Mapping[str, Callable[[Fields], Command]] = {
         text_of(fields, 1), text_of(fields, 2), text_of(fields, 3), texts_of(fields, 4), bool(number_of(fields, 5))
     ),
     "CommandGetTableTypes": lambda fields: GetTableTypes(),
-    "CommandGetSqlInfo": lambda fields: GetSqlInfo(numbers_of(fields, 1)),
+    "CommandGetSqlInfo": lambda fields: GetServerFacts(numbers_of(fields, 1)),
     "CommandGetXdbcTypeInfo": lambda fields: GetTypes(_signed32(number_of(fields, 1))),
     "CommandGetPrimaryKeys": lambda fields: GetKeys(foreign=False),
     "CommandGetExportedKeys": lambda fields: GetKeys(foreign=True),

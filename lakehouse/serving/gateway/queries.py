@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from lakehouse.catalog.principal import Principal
 from lakehouse.errors import AccessRefused, LakehouseError, UsageError
 from lakehouse.serving.gateway.feed import Feed
-from lakehouse.serving.gateway.limits import Limits, Turns
+from lakehouse.serving.gateway.limits import Limits, Turn, Turns
 from lakehouse.serving.gateway.query_service import (
     EngineFailed,
     LimitExceeded,
@@ -30,7 +30,6 @@ from lakehouse.serving.gateway.query_service import (
 from lakehouse.storage.audit_log import DENIED, FAILED, MALFORMED, OK, AuditEvent
 
 _AUDIT_SECONDS = 60.0
-_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +60,7 @@ class PlannedQuery:
     recorded: Future[None]
     deadline: float  # monotonic seconds
     cancelled: threading.Event = field(default_factory=threading.Event)
+    feed: Feed | None = None  # once its rows are being sent
 
 
 class Queries:
@@ -81,7 +81,7 @@ class Queries:
         query_id, deadline = uuid.uuid4().hex, time.monotonic() + self._limits.seconds
         try:
             self._limits.require_statement(text)
-            with self._turns.turn(caller.principal):
+            with self._turns.take(caller.principal):
                 result = self._planned(lambda: self._service.execute(caller.principal, text, query_id), deadline)
         except BaseException as error:
             self._service.cancel(query_id)
@@ -97,7 +97,7 @@ class Queries:
         deadline = time.monotonic() + self._limits.seconds
         try:
             self._limits.require_statement(text)
-            with self._turns.turn(caller.principal):
+            with self._turns.take(caller.principal):
                 return self._planned(lambda: self._service.schema_of(caller.principal, text), deadline)
         except BaseException as error:
             self._wait(self._record(caller, "prepare", "", text, error))
@@ -115,9 +115,13 @@ class Queries:
         with self._lock:
             self._running[query.query_id] = query
         try:
-            with self._turns.turn(query.caller.principal):
+            with self._turns.take(query.caller.principal) as turn:
                 self._wait(query.recorded)
-                feed = Feed(query.result.batches, self._workers)
+                # A client that does not read leaves this generator where it is: someone else must look at the time.
+                timer = threading.Timer(query.deadline - time.monotonic(), self._out_of_time, (query, turn))
+                timer.daemon = True
+                timer.start()
+                feed = query.feed = Feed(query.result.batches, self._workers)
                 try:
                     for batch in feed.taken(lambda: self._look(query, is_gone)):
                         rows, size = rows + batch.num_rows, size + batch.nbytes
@@ -127,6 +131,7 @@ class Queries:
                     self._look(query, is_gone)  # an engine that was told to stop fails
                     raise
                 finally:
+                    timer.cancel()
                     feed.close()
                     if not feed.done.done():
                         self._service.cancel(query.query_id)
@@ -141,7 +146,7 @@ class Queries:
     def cancel(self, query: PlannedQuery) -> None:
         """Stops a query that was not fetched yet, or runs."""
         query.cancelled.set()
-        self._service.cancel(query.query_id)
+        self._stop(query)
 
     def cancel_running(self, principal: Principal, query_id: str) -> bool:
         """Stops a running query of this principal; answers whether there was one."""
@@ -168,10 +173,20 @@ class Queries:
         self._planners.shutdown(wait=True, cancel_futures=True)
         self._workers.shutdown(wait=True, cancel_futures=True)
 
+    def _stop(self, query: PlannedQuery) -> None:
+        """Ends the query's work; whoever takes its rows learns why when they ask for more."""
+        if query.feed is not None:
+            query.feed.close()
+        self._service.cancel(query.query_id)
+
+    def _out_of_time(self, query: PlannedQuery, turn: Turn) -> None:
+        self._stop(query)
+        turn.give_back()
+
     def _look(self, query: PlannedQuery, is_gone: Callable[[], bool]) -> None:
         if query.cancelled.is_set() or is_gone():
             raise QueryCancelled("the query was cancelled.")
-        if time.monotonic() > query.deadline:
+        if time.monotonic() >= query.deadline:
             raise LimitExceeded(f"the query took longer than {self._limits.seconds:g} seconds.", limit="seconds")
 
     def _planned(self, work: Callable[[], Any], deadline: float) -> Any:

@@ -13,8 +13,6 @@ from lakehouse.errors import AccessRefused, DefinitionError, LakehouseError, Usa
 from lakehouse.serving.gateway.query_service import EngineFailed, LimitExceeded, QueryCancelled
 from lakehouse.serving.gateway.wire import MalformedMessage
 
-REFUSED = "the rules of access refuse this."
-
 
 @contextmanager
 def as_flight_errors() -> Iterator[None]:
@@ -32,7 +30,7 @@ def as_flight_errors() -> Iterator[None]:
 def flight_error(error: BaseException) -> flight.FlightError:
     """The Flight error for a client: its status, a sentence, and the class and facts as JSON in `extra_info`."""
     if isinstance(error, AccessRefused):
-        return _error(flight.FlightUnauthorizedError, error)
+        return _error(flight.FlightUnauthorizedError, AccessRefused(error.message))
     if isinstance(error, QueryCancelled):
         return _error(flight.FlightCancelledError, error)
     if isinstance(error, LimitExceeded):

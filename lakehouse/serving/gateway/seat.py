@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
-from pyspark.sql.types import StructType
 
 from lakehouse.analysis.query_gate import REQUIRED_SETTINGS, Gate
 from lakehouse.catalog.table_access import ColumnAccess
 from lakehouse.definition.project import ProjectSpec
 from lakehouse.definition.sql_literals import identifier
 from lakehouse.definition.sql_references import own_names_shortened
-from lakehouse.errors import InvalidValue, SourceLocation
+from lakehouse.errors import GateReason, InvalidValue, QueryRefused, SourceLocation
 from lakehouse.names import TableName, parse_table_name
 from lakehouse.serving.gateway.query_service import TableEntry
 from lakehouse.serving.gateway.spark_batches import STREAM_SETTINGS, arrow_schema
@@ -57,7 +56,10 @@ class Seat:
     def check(self, text: str) -> CheckedQuery:
         """Parses, analyses and checks a query. Raises QueryRefused, UnknownName and AccessRefused, GateError; what
         Spark raises while a view is made."""
-        text = own_names_shortened(text, self._spec.catalog, _QUERY_PLACE)
+        try:
+            text = own_names_shortened(text, self._spec.catalog, _QUERY_PLACE)
+        except InvalidValue:  # a string or comment that never ends
+            raise QueryRefused(GateReason.PARSE) from None
         parsed = self._gate.admit(text, lambda parts: self.resolve(parts) is not None)
         names = [name for name in map(self.resolve, parsed.relations) if name is not None]
         for name in names:
@@ -113,7 +115,7 @@ class Seat:
 
     def _columns(self, columns: tuple[ColumnAccess, ...]) -> Any:
         text = ", ".join(f"{identifier(column.name)} {column.type}" for column in columns)
-        return arrow_schema(self.session.createDataFrame([], StructType.fromDDL(text)))
+        return arrow_schema(self.session.createDataFrame([], text))
 
     def _register(self, name: TableName) -> None:
         if name in self._registered:

@@ -200,7 +200,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
                 return metadata_tables.tables_table(entries, command)
             case messages.GetTableTypes():
                 return metadata_tables.table_types_table()
-            case messages.GetSqlInfo():
+            case messages.GetServerFacts():
                 return server_facts.info_table(command.numbers)
             case messages.GetTypes():
                 return server_facts.types_table(command.number)

@@ -287,6 +287,27 @@ def test_too_many_queries_at_once_wait_and_are_refused(serve: Serve) -> None:
         wait_for(served.service.closed.is_set)
 
 
+def test_a_client_that_does_not_read_takes_no_turn_for_ever(serve: Serve) -> None:
+    served = serve(Limits(queries_each=1, seconds=1))
+    with connect(served) as stalled, connect(served) as other:
+        batches = stalled.sql("LIMIT 1000000").batches()
+        next(batches)
+        wait_for(served.service.closed.is_set)
+        assert other.sql(ORDERS).to_arrow().num_rows == 2
+        with pytest.raises(GatewayError):
+            list(batches)  # what it has not read is not taken for the whole
+
+
+def test_the_gateway_ends_while_a_client_does_not_read(served: Served) -> None:
+    connection = connect(served)
+    batches = connection.sql("LIMIT 1000000").batches()
+    next(batches)
+    served.gateway._server.end_queries()
+    assert served.service.closed.wait(20)
+    connection.close()
+    del batches
+
+
 def test_many_clients_at_once_get_rows_of_their_own(served: Served) -> None:
     principals = [ANA, BOB] * 16
     tokens = {principal: served.token(principal) for principal in (ANA, BOB)}

@@ -196,3 +196,38 @@ def wait_for(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < ends
         time.sleep(0.05)
+
+
+@pytest.mark.long
+def test_many_clients_for_a_minute(site: Site) -> None:
+    """Legitimate and hostile queries of three principals at once: no mixing, no leak, nothing that is not a class."""
+    principals = ["ana", "bob", "eve"] * 11
+    expected = {
+        "ana": [{"customer": "bob", "amount": 0}, {"customer": "ana", "amount": 5}],
+        "bob": [{"customer": "a", "amount": 5}],
+    }
+    hostile = ("SELECT * FROM system.tokens", "SET x=1", "SELECT * FROM delta.`/etc`", "SELECT reflect('a', 'b')")
+    ends, wrong, done = time.monotonic() + 60, [], []
+
+    def work(number: int, who: str) -> None:
+        with site.connect(who) as connection:
+            while time.monotonic() < ends:
+                with pytest.raises(AccessRefused):
+                    connection.sql(hostile[(number + len(done)) % len(hostile)])
+                query = "SELECT customer, amount FROM silver.orders ORDER BY amount"
+                try:
+                    found = connection.sql(query).to_arrow().to_pylist()
+                except AccessRefused:
+                    found = None
+                if found != expected.get(who):
+                    wrong.append((who, found))
+                done.append(who)
+
+    threads = [threading.Thread(target=work, args=item) for item in enumerate(principals[:32])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert set(done) == {"ana", "bob", "eve"}
+    assert verify_chain(read_audit(f"{site.shop.root}/warehouse")) is None

@@ -1,0 +1,158 @@
+"""The same queries on plain Spark and through the gateway, in turn: small ones, a million rows, many millions.
+
+    PYTHONPATH=. python tests/benchmarks/gateway.py [--rounds 15] [--large 20000000]
+
+Plain is a Spark session of this process over the same Delta tables, `DataFrame.toArrow()`. The gateway is
+`lakehouse serve` in a process of its own, asked by `lakehouse.connect`. Its table has a row filter and a mask that
+keep everything, so that both give the same rows. Memory is what the gateway's Python and JVM hold at most while the
+large result is read and thrown away. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from machine import describe_machine
+
+import lakehouse
+from lakehouse.names import TableName
+from lakehouse.storage.session import open_session, stop_session
+from tests.serving.shop import SPEC, Shop
+
+NUMBERS, LARGE = TableName("gold", "numbers"), TableName("gold", "large")
+ROWS = 1_000_000
+RULES = """\
+principals: {users: {ana@corp: {}}}
+securables:
+  main: {grants: {ana@corp: [USE CATALOG, USE SCHEMA, SELECT]}}
+  main.gold.numbers: {row_filter: {using: "id >= 0"}, columns: {s: {mask: {using: "concat(val, '')"}}}}
+...
+"""
+QUERIES = {
+    "one row": "SELECT * FROM gold.numbers WHERE id = 4711",
+    "aggregate": "SELECT id % 10 AS k, count(*) AS n, sum(d) AS d FROM gold.numbers GROUP BY ALL ORDER BY k",
+    "join": "SELECT count(*) AS n FROM gold.numbers a JOIN gold.numbers b ON a.id = b.b WHERE a.id < 1000",
+}
+
+
+def make(folder: Path, large: int) -> Shop:
+    shop = Shop(folder)
+    (folder / "spark-pipeline.yml").write_text(f"{SPEC}access: access.yml\n")
+    (folder / "access.yml").write_text(RULES)
+    session = open_session({}, app_name="benchmark")
+    for name, rows in ((NUMBERS, ROWS), (LARGE, large)):
+        frame = session.range(rows).selectExpr("id", "id * 2 AS b", "CAST(id AS STRING) AS s", "id / 3 AS d")
+        frame.write.format("delta").save(shop.warehouse.location(name))
+    shop.publish({NUMBERS: 0, LARGE: 0}, {})
+    return shop
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[str, int]]:
+    """The address of the gateway, and its process."""
+    command = [sys.executable, "-m", "lakehouse", "serve", "--json", "--project", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())["address"], process.pid
+        finally:
+            process.terminate()
+
+
+def token(folder: Path) -> str:
+    command = [sys.executable, "-m", "lakehouse", "token", "create", "ana@corp", "--json", "--project", str(folder)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return str(json.loads(done.stdout)["secret"])
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started
+
+
+def resident(process: int) -> int:
+    """Bytes that a process and those below it hold."""
+    found = 0
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+            if int(status.parent.name) == process or int(fields[1]) == process:
+                found += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+        except OSError:
+            continue  # it has ended meanwhile
+    return found
+
+
+def peak(process: int, work: Callable[[], Any]) -> int:
+    """What `process` holds at most during `work`."""
+    found, ended = [resident(process)], threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.2):
+            found.append(resident(process))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    work()
+    ended.set()
+    thread.join()
+    return max(found)
+
+
+def report(name: str, plain: list[float], through: list[float]) -> None:
+    direct, gateway = statistics.median(plain), statistics.median(through)
+    print(
+        f"{name:12}{direct * 1000:12.0f}{gateway * 1000:12.0f}{(gateway - direct) * 1000:+12.0f}{gateway / direct:9.2f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--large", type=int, default=20_000_000)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "shop"
+        shop = make(folder, given.large)
+        session = open_session({}, app_name="benchmark")
+        session.sql("CREATE DATABASE gold")
+        for name in (NUMBERS, LARGE):
+            session.sql(f"CREATE TABLE {name} USING delta LOCATION '{shop.warehouse.location(name)}'")
+        with served(folder) as (address, process), lakehouse.connect(address, token=token(folder)) as connection:
+            print(describe_machine())
+            print(f"{'':12}{'plain ms':>12}{'gateway ms':>12}{'difference':>12}{'ratio':>9}")
+            for name, query in {**QUERIES, "1 M rows": "SELECT * FROM gold.numbers"}.items():
+                plain, through = [], []
+                for count in range(given.rounds + 3):
+                    one = seconds(lambda query=query: session.sql(query).toArrow())
+                    other = seconds(lambda query=query: connection.sql(query).to_arrow())
+                    if count >= 3:  # both are warm by then
+                        plain.append(one)
+                        through.append(other)
+                report(name, plain, through)
+            before, rows = resident(process), [0]
+
+            def read() -> None:
+                for batch in connection.sql("SELECT * FROM gold.large").batches():
+                    rows[0] += batch.num_rows
+
+            most, size = peak(process, read), 1 << 20
+            print(f"{rows[0]} rows: the gateway holds {before // size} MiB before, {most // size} MiB at most")
+    stop_session()
+
+
+if __name__ == "__main__":
+    main()
