@@ -44,7 +44,7 @@ class AccessExplanation:
 
     def seen(self) -> list[dict[str, Any]]:
         """A row a column of the table: `column`, `shown` (raw, masked, hidden), `by`, `origin`."""
-        if self.table is None:
+        if self.table is None or not self.decision.allowed:
             return []
         visible = {column.name.lower(): column for column in self.table.columns}
         rows = []
@@ -65,7 +65,7 @@ class AccessExplanation:
 
     def filters(self) -> list[dict[str, Any]]:
         """A row a row filter: `filter`, `condition`, `origin`."""
-        filters = self.table.filters if self.table else ()
+        filters = self.table.filters if self.table and self.decision.allowed else ()
         return [{"filter": each.policy, "condition": each.condition, "origin": each.origin} for each in filters]
 
 
