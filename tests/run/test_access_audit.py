@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from lakehouse.errors import AccessRefused, UnknownName
 from lakehouse.run.outcome import RunStatus
-from tests.run.test_pipeline import Project
+from tests.run.test_pipeline import SPEC, Project
 
 pytestmark = pytest.mark.spark
 
@@ -29,7 +29,7 @@ principals:
 @pytest.fixture
 def shop(tmp_path: Path, spark: SparkSession) -> Project:
     made = Project(tmp_path)
-    (tmp_path / "spark-pipeline.yml").open("a").write("access: access.yml\n")
+    made.write("spark-pipeline.yml", SPEC + "access: access.yml\n")
     return made
 
 
