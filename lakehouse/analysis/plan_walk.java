@@ -35,7 +35,7 @@ import org.apache.spark.sql.classic.Dataset;
 import org.apache.spark.sql.classic.SparkSession;
 
 public class PlanWalk {
-  private static final long STACK_BYTES = 512L * 1024 * 1024; // reserved, not used, unless a query nests that deep
+  private static final long STACK_BYTES = 128L * 1024 * 1024; // reserved, not used, unless a query nests that deep
   private static final int MOST_PARTS = 64; // of a dotted name
 
   private final HashSet parsed;
