@@ -35,7 +35,7 @@ import org.apache.spark.sql.classic.Dataset;
 import org.apache.spark.sql.classic.SparkSession;
 
 public class PlanWalk {
-  private static final long STACK_BYTES = 512L * 1024 * 1024; // reserved, not used, unless a query nests that deep
+  private static final long STACK_BYTES = 128L * 1024 * 1024; // reserved, not used, unless a query nests that deep
   private static final int MOST_PARTS = 64; // of a dotted name
 
   private final HashSet parsed;
@@ -160,7 +160,9 @@ public class PlanWalk {
       int parent = ((Integer) entry[1]).intValue();
       int depth = ((Integer) entry[2]).intValue();
       if (isPlain(node)) continue;
-      if (seen.put(node, Boolean.TRUE) != null && !(node instanceof UnresolvedRelation)) continue;
+      // A node is reached more than once (as a child and as an element); a relation counts once in every scope.
+      Object before = seen.put(node, entry[1]);
+      if (before != null && !(node instanceof UnresolvedRelation && !before.equals(entry[1]))) continue;
       if (seen.size() > mostNodes) return "large\n";
       if (isCollection(node)) {
         pushAll(open, node, parent, depth);
@@ -169,9 +171,9 @@ public class PlanWalk {
       String name = node.getClass().getName();
       if (!(name.startsWith("scala.Tuple") || allowed.contains(name))) return refused(node, name);
       if (node instanceof TreeNode && ++depth > deepest) return "deep\n";
-      int before = facts;
+      int known = facts;
       facts = fact(out, node, parent, facts);
-      int above = facts > before ? facts - 1 : parent;
+      int above = facts > known ? facts - 1 : parent;
       if (node instanceof UnresolvedWith) {
         facts = with(out, open, (UnresolvedWith) node, facts, depth);
       } else if (!isLeaf(node)) {

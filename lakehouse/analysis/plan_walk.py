@@ -33,8 +33,8 @@ class Fact:
 
     Kinds of a parsed plan: `relation` (plain | options, name parts…), `function` (plain | internal, name parts…),
     `tvf` (name parts…), `attribute` (name parts…), `with` (plain | recursive), `cte` (name), `body`.
-    Of an analysed one: `view` (persistent | temporary | options, catalog, database, name), `metadata` (column), `static` and
-    `invoke` (class, method).
+    Of an analysed one: `view` (persistent | temporary | options, catalog, database, name), `metadata` (column),
+    `static` and `invoke` (class, method).
     """
 
     kind: str

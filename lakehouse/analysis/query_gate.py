@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -26,6 +27,9 @@ LONGEST = 64 * 1024
 
 MOST_COMMENTS = 50
 """Comments in brackets: they nest, and Spark's lexer takes seconds for 250 levels of them, minutes for 1,000."""
+
+MOST_COPIES = 5_000
+"""Table expressions that a query is made of once each stands wherever it is read."""
 
 REQUIRED_SETTINGS = {"spark.sql.runSQLOnFiles": "false", "spark.sql.variable.substitute": "false"}
 """Settings of a session that a gate can stand before: no reading by path, and `${env:…}` stays the text it is."""
@@ -95,7 +99,10 @@ def parse_and_check(session: SparkSession, text: str, *, known_relation: KnownRe
         raise QueryRefused(GateReason.SIZE)
     if text.count("/*") > MOST_COMMENTS:
         raise QueryRefused(GateReason.DEPTH)
-    plan, walk = parse_and_walk(session, text)
+    try:
+        plan, walk = parse_and_walk(session, text)
+    except Py4JError as error:
+        raise redacted(error) from None
     _refuse_unless_walked(walk)
     for fact in walk.facts:
         if reason := _parsed_reason(fact):
@@ -109,7 +116,10 @@ def parse_and_check(session: SparkSession, text: str, *, known_relation: KnownRe
 
 def check_analysed(frame: DataFrame, secured_views: Collection[TableName]) -> None:
     """See Gate.check."""
-    walk = walk_analysed(frame)
+    try:
+        walk = walk_analysed(frame)
+    except (PySparkException, Py4JError) as error:
+        raise redacted(error) from None
     _refuse_unless_walked(walk)
     for fact in walk.facts:
         if reason := _analysed_reason(fact, secured_views):
@@ -142,11 +152,13 @@ def _refuse_unless_walked(walk: Walk) -> None:
 
 
 def _relations(facts: tuple[Fact, ...]) -> Iterator[tuple[str, ...]]:
-    """The relations that a query reads, without its own table expressions. QueryRefused if one is more than a name."""
+    """The relations that a query reads, without its own table expressions. QueryRefused if one is more than a name, or
+    if table expressions that read each other would become too many relations."""
     expressions: dict[int, list[tuple[int, str]]] = {}  # by the position of their WITH: position and name, as written
     for position, fact in enumerate(facts):
         if fact.kind == "cte":
             expressions.setdefault(fact.parent, []).append((position, fact.values[0].lower()))
+    reads: dict[int, list[int]] = {}  # by the position of a table expression (-1: the query): those that it reads
     for fact in facts:
         if fact.kind == "relation":
             form, *parts = fact.values
@@ -154,26 +166,49 @@ def _relations(facts: tuple[Fact, ...]) -> Iterator[tuple[str, ...]]:
                 raise QueryRefused(GateReason.RELATION_OPTIONS)
             name = tuple(part.lower() for part in parts)
             # Only a name of one part can be a table expression: `a.b` never is the one named `a.b` in backquotes.
-            if len(name) > 1 or not _is_expression(name[0], fact, facts, expressions):
+            own = _expression(name[0], fact, facts, expressions) if len(name) == 1 else None
+            if own is None:
                 yield name
+            else:
+                above = tuple(_above(fact, facts))
+                if own not in above:  # a recursive read makes no copy
+                    reader = next((position for position in above if facts[position].kind == "cte"), -1)
+                    reads.setdefault(reader, []).append(own)
+    _refuse_explosion(reads)
 
 
-def _is_expression(
-    name: str, fact: Fact, facts: tuple[Fact, ...], expressions: dict[int, list[tuple[int, str]]]
-) -> bool:
-    """Whether a table expression of this name is in scope: those of every WITH that the place is in the body of, and
-    those written before the table expression that the place is in; that one itself if the WITH is recursive."""
+def _above(fact: Fact, facts: tuple[Fact, ...]) -> Iterator[int]:
+    """The positions of the facts above one, nearest first."""
     position = fact.parent
     while position >= 0:
+        yield position
+        position = facts[position].parent
+
+
+def _expression(
+    name: str, fact: Fact, facts: tuple[Fact, ...], expressions: dict[int, list[tuple[int, str]]]
+) -> int | None:
+    """The position of the table expression of this name, if one is in scope: those of every WITH that the place is in
+    the body of, and those written before the one that the place is in; that one itself if the WITH is recursive."""
+    for position in _above(fact, facts):
         above = facts[position]
         if above.kind in {"cte", "body"}:
             recursive = facts[above.parent].values == ("recursive",)
             for place, own in expressions[above.parent]:
                 visible = above.kind == "body" or place < position or (recursive and place == position)
                 if visible and own == name:
-                    return True
-        position = above.parent
-    return False
+                    return place
+    return None
+
+
+def _refuse_explosion(reads: dict[int, list[int]]) -> None:
+    """Spark puts a copy of a table expression wherever it is read: thirty that read the one before twice are a
+    thousand million."""
+    copies: dict[int, int] = {}
+    for reader in TopologicalSorter(reads).static_order():  # those that are read come first
+        copies[reader] = sum(copies[read] + 1 for read in reads.get(reader, ()))
+        if copies[reader] > MOST_COPIES:
+            raise QueryRefused(GateReason.SIZE)
 
 
 def _parsed_reason(fact: Fact) -> GateReason | None:
@@ -188,7 +223,7 @@ def _parsed_reason(fact: Fact) -> GateReason | None:
             return GateReason.TABLE_FUNCTION
         case "attribute", parts if any(part.lower() == _METADATA for part in parts):
             return GateReason.METADATA_COLUMN
-        case (("attribute" | "with" | "cte" | "body"), _):
+        case (("relation" | "attribute" | "with" | "cte" | "body"), _):
             return None
         case _:
             return GateReason.PLAN_CLASS

@@ -517,6 +517,10 @@ REFUSED = _all(
             "SELECT * FROM hr.dept" + " |> WHERE true" * 3_000,
             "SELECT * FROM hr.dept a0" + "".join(f" JOIN hr.dept a{n} USING (dept)" for n in range(1, 1_000)),
             "SELECT '" + "x" * 70_000 + "'",
+            "WITH a0 AS (SELECT 1)"
+            + "".join(f", a{n} AS (SELECT 1 FROM a{n - 1} x, a{n - 1} y)" for n in range(1, 40))
+            + " SELECT * FROM a39",
+            "WITH a AS (" * 40 + "SELECT 1" + ") SELECT 1 FROM a x, a y" * 40,
         ],
     },
 )
