@@ -94,6 +94,7 @@ class SecuredReader:
         query = SqlQuery(text=text, location=_QUERY_PLACE)
         with failures_named("the query", query, self._spec.root):
             require_query(self.session, text)
+        made: set[TableName] = set()
         while True:
             try:
                 with failures_named("the query", query, self._spec.root):
@@ -101,9 +102,10 @@ class SecuredReader:
             except MissingTable as missing:
                 written = ".".join(missing.parts)
                 name = self._resolve(missing.parts)
-                if name is None or name in self._registered:
+                if name is None or name in made:
                     raise self._unknown(written, missing.where) from None
                 self._register(name, written, missing.where)
+                made.add(name)
             except QueryError as error:
                 if self._raw_database not in error.message:
                     raise

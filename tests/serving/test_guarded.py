@@ -133,6 +133,7 @@ securables:
   main.silver.orders:
     columns: {customer: {mask: {using: "left(val, 2)"}}}
     row_filter: {using: "amount > 0"}
+...
 """
     )
     with warnings.catch_warnings():
