@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
 from lakehouse.catalog.current_policy import CurrentPolicy, read_current_policy
 from lakehouse.catalog.inherited_rules import InheritedRules, inherited_rules, published_lineage
 from lakehouse.catalog.lineage import Lineage
@@ -14,6 +17,9 @@ from lakehouse.run.delta_warehouse import DeltaWarehouse
 from lakehouse.storage.access_ledger import AccessLedger
 from lakehouse.storage.table_metadata import metadata_at
 
+_CONCURRENT = 8
+Place = tuple[str, int]  # where a table lies, and its version
+
 
 def project_rules(spec: ProjectSpec) -> CurrentPolicy:
     """The rules of a project as they are now; see `read_current_policy`, also for what it raises."""
@@ -21,17 +27,26 @@ def project_rules(spec: ProjectSpec) -> CurrentPolicy:
 
 
 def rules_over(
-    spec: ProjectSpec, policy: AccessPolicy, warehouse: DeltaWarehouse, publication: Publication | None
+    spec: ProjectSpec,
+    policy: AccessPolicy,
+    warehouse: DeltaWarehouse,
+    publication: Publication | None,
+    others: Mapping[TableName, Place] | None = None,
 ) -> InheritedRules:
-    """The rules and what follows from them for the tables of a publication."""
-    if publication is None:
+    """The rules and what follows from them for the tables of a publication; `others` are tables that may be read
+    beside them."""
+    if publication is None or not (policy.masks or policy.tags):
         return inherited_rules(policy, Lineage())
+    published = {name: (warehouse.location(name), table.version) for name, table in publication.tables.items()}
+    places = {**(others or {}), **published}
+    with ThreadPoolExecutor(_CONCURRENT) as pool:
+        found = dict(zip(places, pool.map(lambda place: metadata_at(*place), places.values()), strict=True))
+    columns = {
+        str(name): [column["name"] for column in metadata.schema["fields"]]
+        for name, metadata in found.items()
+        if metadata is not None
+    }
     recorded = warehouse.lineage.rows(filters=[("project", "=", spec.name)])
-    columns = {}
-    for name, published in publication.tables.items():
-        found = table_shape(name, warehouse.location(name), published.version)
-        if found is not None:
-            columns[str(name)] = [column for column, _ in found.columns]
     return inherited_rules(policy, published_lineage(publication, recorded, policy.catalog, columns))
 
 

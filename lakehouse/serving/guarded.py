@@ -18,8 +18,8 @@ from lakehouse.definition.project import Project, ProjectSpec
 from lakehouse.errors import DefinitionError, LakehouseError, UsageError
 from lakehouse.names import TableName, parse_table_name
 from lakehouse.plan.records import Publication
+from lakehouse.run.access_rules import rules_over
 from lakehouse.run.delta_warehouse import DeltaWarehouse
-from lakehouse.serving.current_access import current_access
 from lakehouse.serving.principal_access import PrincipalAccess, principal_access
 from lakehouse.serving.readable import TableVersion, external_tables, published_tables, reads_of_others, system_tables
 from lakehouse.serving.spark_use import SparkUse
@@ -143,8 +143,8 @@ class GuardedConnection:
         return self._reader
 
     def _decided(self) -> PrincipalAccess:
-        current = current_access(self._policy, self._warehouse, self._publication, self._tables)
-        return principal_access(current.compiled, self._principal, current.with_tags)
+        rules = rules_over(self._spec, self._policy, self._warehouse, self._publication, self._tables)
+        return principal_access(rules.compiled, self._principal, rules.with_tags)
 
     def _readable(self) -> dict[TableName, TableVersion]:
         publication = self._publication

@@ -16,12 +16,13 @@ from typing import Any, TypeVar
 from pyspark.sql import SparkSession
 
 from lakehouse.catalog.current_policy import CurrentPolicy
-from lakehouse.catalog.inherited_rules import InheritedRules, inherited_rules, published_lineage
+from lakehouse.catalog.inherited_rules import InheritedRules
 from lakehouse.catalog.principal import Principal
 from lakehouse.definition.project import Project, ProjectSpec
 from lakehouse.errors import AccessRefused, DefinitionError, LakehouseError, UnknownName, UsageError
 from lakehouse.names import TableName
 from lakehouse.plan.records import Publication
+from lakehouse.run.access_rules import rules_over
 from lakehouse.run.delta_warehouse import DeltaWarehouse
 from lakehouse.run.spark_side import SparkSide
 from lakehouse.serving.gateway.current_rules import CurrentRules
@@ -31,7 +32,6 @@ from lakehouse.serving.gateway.spark_batches import arrow_batches, cancel_group,
 from lakehouse.serving.principal_access import principal_access
 from lakehouse.serving.readable import TableVersion, external_tables, published_tables, reads_of_others, system_tables
 from lakehouse.storage.table_log import newest_version
-from lakehouse.storage.table_metadata import metadata_at
 
 _MOST_SEATS = 64
 Answer = TypeVar("Answer")
@@ -143,19 +143,10 @@ class SparkQueryService:
         made_for = (rules.hash, publication.sequence)
         with self._inheriting:
             if self._known_rules is None or self._known_rules[0] != made_for:
-                catalog = rules.policy.catalog
-                recorded = self._warehouse.lineage.rows(filters=[("project", "=", self._spec.name)])
-                lineage = published_lineage(publication, recorded, catalog, self._columns(publication))
-                self._known_rules = made_for, inherited_rules(rules.policy, lineage)
+                tables = self._readable(publication)
+                inherited = rules_over(self._spec, rules.policy, self._warehouse, publication, tables)
+                self._known_rules = made_for, inherited
             return self._known_rules[1]
-
-    def _columns(self, publication: Publication) -> dict[str, list[str]]:
-        found = {}
-        for name, place in published_tables(self._spec, publication).items():
-            metadata = metadata_at(place.location, place.version)
-            if metadata is not None:
-                found[str(name)] = [column["name"] for column in metadata.schema["fields"]]
-        return found
 
     def _publication(self) -> Publication:
         version = newest_version(f"{self._spec.warehouse}/system/publications")
