@@ -35,7 +35,7 @@ def rules_over(
 ) -> InheritedRules:
     """The rules and what follows from them for the tables of a publication; `others` are tables that may be read
     beside them."""
-    if publication is None or not (policy.masks or policy.tags):
+    if publication is None or not (policy.masks or policy.tags or policy.row_filters):
         return inherited_rules(policy, Lineage())
     published = {name: (warehouse.location(name), table.version) for name, table in publication.tables.items()}
     places = {**(others or {}), **published}
