@@ -9,10 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.catalog import access_document
+from lakehouse.catalog.access_tests import decide_tests
+from lakehouse.catalog.decision import index
+from lakehouse.catalog.expanding import expanded
+from lakehouse.catalog.policy_file import policy_of
+from lakehouse.catalog.statement_parser import parse_statement
 from lakehouse.cli.main import build_parser
 from lakehouse.definition.dataset_document import MODELS
 from lakehouse.definition.file_source import SourceModel
 from lakehouse.definition.spec_file import SpecModel
+from lakehouse.definition.strict_model import StrictModel
 from lakehouse.errors import LakehouseError
 from lakehouse.plan.sieve import META
 from lakehouse.storage.system_tables import SCHEMAS
@@ -74,6 +81,32 @@ def test_every_spec_key_is_documented_and_exists() -> None:
 def test_every_dataset_key_is_documented_and_exists() -> None:
     existing = {key for model in MODELS.values() for key in model_keys(model)} | model_keys(SourceModel)
     assert documented_keys("### Dataset keys") == existing
+
+
+def test_every_key_of_the_rules_of_access_is_documented_and_exists() -> None:
+    models = [
+        found
+        for found in vars(access_document).values()
+        if isinstance(found, type) and issubclass(found, StrictModel) and found is not StrictModel
+    ]
+    existing = {key for model in models for key in model_keys(model)}
+    part = REFERENCE.partition("### Keys of the rules of access")[2].partition("\n###")[0]
+    assert documented_keys("### Keys of the rules of access") | set(re.findall(r"`(\w+)`", part)) >= existing
+    assert documented_keys("### Keys of the rules of access") <= existing
+
+
+def test_the_rules_of_access_in_the_guide_are_rules() -> None:
+    text = TEXT.partition("### Who may see what")[2].partition("```yaml\n")[2].partition("```")[0]
+    policy = expanded(policy_of(text, "access.yml", "spark_catalog"))
+    assert [outcome.problem for outcome in decide_tests(index(policy))] == ["", ""]
+
+
+def test_the_statements_about_access_in_the_guide_are_statements() -> None:
+    text = TEXT.partition("### Who may see what")[2].partition("```sql\n")[2].partition("```")[0]
+    found = [part.strip() for part in text.split(";") if part.strip()]
+    assert len(found) == 9
+    for statement in found:
+        assert parse_statement(statement) is not None
 
 
 def test_every_exit_code_is_documented() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from lakehouse.cli.arguments import build_parser, parse_arguments
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -97,6 +100,14 @@ def test_expectations_shown_are_declared(tmp_path: Path) -> None:
         ],
         "gold.refunds": [("positive", "fail"), ("expect_column_values_to_be_unique(reason)", "fail")],
     }
+
+
+def test_commands_that_are_not_run_here_are_commands() -> None:
+    lines = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("lakehouse ")]
+    assert len(lines) >= 7
+    for line in lines:
+        command = shlex.split(line, comments=True)[1:]
+        assert parse_arguments(build_parser(), command).command == command[0]
 
 
 def test_python_blocks_are_python() -> None:

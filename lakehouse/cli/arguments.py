@@ -15,7 +15,7 @@ from lakehouse.errors import UsageError, nearest
 
 EXIT_CODES = """exit codes:
   0    done
-  1    a refresh failed, source files were set aside, or --verify found a difference
+  1    a refresh failed, source files were set aside, --verify found a difference, or an access test failed
   2    wrong usage, wrong definition, or something missing on this machine
   3    an expectation refused a refresh and nothing else failed, or a check found one that is not met
   4    another run holds the project

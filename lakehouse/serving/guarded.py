@@ -63,7 +63,7 @@ class GuardedConnection:
         self._access = self._decided()
         self._reader: SecuredReader | None = None
         self._closed = False
-        warnings.warn(NOTICE.format(principal=principal), GuardedModeWarning, stacklevel=3)
+        warnings.warn(NOTICE.format(principal=principal), GuardedModeWarning, stacklevel=4)
 
     @property
     def principal(self) -> str:

@@ -19,7 +19,7 @@ Command = Callable[..., Answer]
 COMMANDS = {
     *("init", "validate", "dry-run", "run", "check"),
     *("ls", "show", "explain", "history", "lineage", "report", "reset", "doctor", "sql", "quarantine"),
-    *("serve", "token", "audit"),
+    *("serve", "token", "audit", "access"),
 }
 
 
