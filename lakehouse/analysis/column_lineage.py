@@ -7,12 +7,13 @@
    a limit) is a condition of the whole query.
 4. A node that this module does not know, or that runs a Python function over whole frames, may read anything: its new
    columns come from all its input columns, and the node is named in `untraced`. Nothing is dropped silently.
+5. A value is a copy of a column if no expression touched it on the way, in any branch of a union.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -35,8 +36,10 @@ from lakehouse.names import TableName
 
 
 class SourceKind(str, Enum):
-    """Whether a source column flows into a value or only decides which rows there are."""
+    """Whether a source column flows into a value or only decides which rows there are; `copy`: it is the value, or
+    one of several columns that are."""
 
+    COPY = "copy"
     VALUE = "value"
     CONDITION = "condition"
 
@@ -118,7 +121,7 @@ class _Trace:
         name = str(node.nodeName())
         if name == "View" and (dataset := dataset_of(node)) is not None:
             return [
-                (column.id, frozenset({ColumnSource(table=dataset, column=column.name)}))
+                (column.id, frozenset({ColumnSource(table=dataset, column=column.name, kind=SourceKind.COPY)}))
                 for column in attributes(node.output())
             ]
         match name:
@@ -218,6 +221,11 @@ class _Trace:
     ) -> Sources:
         if text == column.text and column.id in known:
             return known[column.id]  # the input column itself
+        expression = expressions.apply(position)
+        if str(expression.getClass().getSimpleName()) == "Alias":
+            renamed = expression.child()
+            if str(renamed.getClass().getSimpleName()) == "AttributeReference":
+                return known.get(int(renamed.exprId().id()), self._sources([expression], known))
         return self._sources([expressions.apply(position)], known)
 
     def _projection(self, expressions: Any, known: Mapping[int, Sources]) -> list[Sources]:
@@ -251,7 +259,7 @@ class _Trace:
     def _unknown(self, name: str, node: Any, children: list[Row]) -> Row:
         self.untraced.add(name)
         inputs = {id: sources for row in children for id, sources in row}
-        everything = frozenset().union(*inputs.values()) if inputs else NOTHING
+        everything = _computed(frozenset().union(*inputs.values())) if inputs else NOTHING
         self.conditions |= _as_conditions([everything])
         return [(column.id, inputs.get(column.id, everything)) for column in attributes(node.output())]
 
@@ -267,7 +275,7 @@ class _Trace:
             else:
                 for column in attributes(expression.references()):
                     found |= self._column_sources(column, known)
-        return found
+        return _computed(found)
 
     def _column_sources(self, column: Attribute, known: Mapping[int, Sources]) -> Sources:
         if column.id not in known:
@@ -311,6 +319,13 @@ def _positional(rows: Sequence[Row]) -> Row:
     ]
 
 
+def _computed(sources: Sources) -> Sources:
+    """What an expression over these columns comes from."""
+    return frozenset(
+        replace(source, kind=SourceKind.VALUE) if source.kind is SourceKind.COPY else source for source in sources
+    )
+
+
 def _as_conditions(groups: Iterable[Sources]) -> Sources:
     return frozenset(
         ColumnSource(table=source.table, column=source.column, kind=SourceKind.CONDITION)
@@ -320,12 +335,9 @@ def _as_conditions(groups: Iterable[Sources]) -> Sources:
 
 
 def _sorted(sources: Sources) -> tuple[ColumnSource, ...]:
-    """Sorted; a column that flows into the value is not listed as a condition of the same value again."""
-    values = {(source.table, source.column) for source in sources if source.kind is SourceKind.VALUE}
-    return tuple(
-        sorted(
-            source
-            for source in sources
-            if source.kind is SourceKind.VALUE or (source.table, source.column) not in values
-        )
-    )
+    """Sorted, every column once: one that is computed with in one way and copied in another is no copy, and one that
+    flows into the value is not listed as a condition of the same value again."""
+    strongest: dict[tuple[TableName, str], ColumnSource] = {}
+    for kind in (SourceKind.CONDITION, SourceKind.COPY, SourceKind.VALUE):
+        strongest.update({(each.table, each.column): each for each in sources if each.kind is kind})
+    return tuple(sorted(strongest.values()))

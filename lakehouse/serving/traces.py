@@ -38,7 +38,9 @@ def column_edges(publication: Publication, rows: Iterable[Mapping[str, Any]]) ->
     made_by = {str(name): table.record.fingerprint for name, table in publication.tables.items()}
     found = {
         ColumnEdge(
-            f"{row['source_dataset']}.{row['source_column']}", f"{row['dataset']}.{row['column_name']}", row["kind"]
+            f"{row['source_dataset']}.{row['source_column']}",
+            f"{row['dataset']}.{row['column_name']}",
+            "value" if row["kind"] == "copy" else row["kind"],  # a copied value is a value
         )
         for row in rows
         if row["source_dataset"] is not None and made_by.get(row["dataset"]) == row["fingerprint"]

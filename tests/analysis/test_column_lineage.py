@@ -447,3 +447,30 @@ def test_every_column_is_traced_to_its_sources(project: SparkSession, case: Case
 def test_outputs_keep_their_order_and_their_duplicates(project: SparkSession) -> None:
     frame = project.sql("SELECT amount, id, amount FROM silver.orders")
     assert [column.output for column in column_lineage(frame).columns] == ["amount", "id", "amount"]
+
+
+@pytest.mark.parametrize(
+    ("query", "copies"),
+    [
+        ("SELECT id, customer AS who, amount + 1 AS more FROM silver.orders", {"id", "who"}),
+        ("SELECT x FROM (SELECT customer AS x FROM silver.orders) WHERE x > 'a' ORDER BY x LIMIT 3", {"x"}),
+        ("SELECT customer, max(amount) AS amount FROM silver.orders GROUP BY customer", {"customer"}),
+        ("SELECT customer FROM silver.orders UNION ALL SELECT 'nobody'", {"customer"}),
+        ("SELECT customer FROM silver.orders UNION ALL SELECT upper(customer) FROM silver.orders", set()),
+        ("SELECT upper(customer) AS customer FROM silver.orders UNION ALL SELECT customer FROM silver.orders", set()),
+        ("SELECT CAST(amount AS STRING) AS amount, coalesce(customer, '') AS customer FROM silver.orders", set()),
+        ("SELECT (SELECT max(customer) FROM silver.orders) AS best, id FROM silver.orders", {"id"}),
+        ("SELECT first_value(customer) OVER (ORDER BY id) AS f, id FROM silver.orders", {"id"}),
+        ("WITH c AS (SELECT customer, id FROM silver.orders) SELECT a.customer, b.id FROM c a JOIN c b USING (id)",
+         {"customer", "id"}),
+        ("SELECT customer, id FROM silver.orders GROUP BY ROLLUP (customer, id)", set()),
+    ],
+)  # fmt: skip
+def test_a_copy_is_a_value_that_no_expression_touched(project: SparkSession, query: str, copies: set[str]) -> None:
+    lineage = column_lineage(project.sql(query))
+    found = {
+        column.output
+        for column in lineage.columns
+        if column.sources and all(source.kind is SourceKind.COPY for source in column.sources)
+    }
+    assert found == copies
