@@ -301,7 +301,9 @@ def _maintained(
             change = difference(rows, old, None, sieve, keep=evaluator.keep)
         else:
             change = changed.view_change(algebra.columns, sieve)
-        state_rows = None if changed is None else ChangeRows(rows=changed.rows, key=changed.key)
+        state_rows = (
+            None if changed is None else ChangeRows(rows=changed.rows, key=changed.key, at_most=changed.most_rows)
+        )
         state = stage_change(inputs.query.sparkSession, inputs.state.write, state_rows) if state_rows else None
     else:
         by = classes_change if maintenance.strategy is Strategy.CLASSES else signed_change

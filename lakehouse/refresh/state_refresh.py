@@ -40,12 +40,14 @@ class StateTable:
 
 @dataclass(frozen=True, slots=True)
 class ChangedState:
-    """The groups that a change touches: `applied` as `AggregateState.applied` gives them, up to date."""
+    """The groups that a change touches: `applied` as `AggregateState.applied` gives them, up to date, `groups` at
+    most."""
 
     state: AggregateState
     evaluator: Evaluator
     maintenance: Maintenance
     applied: DataFrame
+    groups: int
     table: StateTable
     session: SparkSession
 
@@ -53,6 +55,11 @@ class ChangedState:
     def rows(self) -> DataFrame:
         """The change set of the state table."""
         return self.state.change_rows(self.applied)
+
+    @property
+    def most_rows(self) -> int:
+        """More rows than these it does not have; the row of a state without groups goes and comes."""
+        return self.groups if self.state.keys else 2 * self.groups
 
     @property
     def key(self) -> tuple[str, ...] | None:
@@ -95,10 +102,10 @@ def state_change(
     touched = change.select(*[F.col(name).alias(f"k{place}") for place, name in enumerate(keys)])
     names = [f"k{place}" for place in range(len(keys))]
     before = stored.join(F.broadcast(touched), null_safe(keys, names), "left_semi") if keys else stored
-    applied = evaluator.keep(state.applied(before, change))
+    applied, groups = evaluator.counted(state.applied(before, change))
     if state.may_read_again:
         applied = _read_again(evaluator, state, maintenance, applied)
-    return ChangedState(state, evaluator, maintenance, applied, table, session)
+    return ChangedState(state, evaluator, maintenance, applied, groups, table, session)
 
 
 def first_rows(evaluator: Evaluator, maintenance: Maintenance, columns: Sequence[str], states: DataFrame) -> DataFrame:
