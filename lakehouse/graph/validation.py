@@ -13,6 +13,7 @@ from lakehouse.definition.project import Project
 from lakehouse.errors import DefinitionError, DefinitionErrors, InvalidValue
 from lakehouse.graph.dataflow import build_graph
 from lakehouse.graph.resolution import TextReads, read_texts
+from lakehouse.names import TableName, quarantine_name
 
 
 def layouts(project: Project) -> Iterator[DefinitionError]:
@@ -49,7 +50,21 @@ def temporary_views(project: Project) -> Iterator[DefinitionError]:
                 )
 
 
-RULES = (layouts, temporary_views)
+def quarantines(project: Project) -> Iterator[DefinitionError]:
+    """Rows that are set aside have a table of their own: `a_b.c` and `a.b_c` would have the same."""
+    taken: dict[TableName, TableName] = {}
+    for dataset in project.stored:
+        sets_aside = [each for each in dataset.expectations if each.on_violation is OnViolation.QUARANTINE]
+        first = taken.setdefault(quarantine_name(dataset.name), dataset.name) if sets_aside else dataset.name
+        if first != dataset.name:
+            yield InvalidValue(
+                f"the rows that {dataset.name} and {first} set aside would both go to {quarantine_name(dataset.name)}.",
+                where=sets_aside[0].location,
+                hint="Rename one of them, or choose another 'on_violation'.",
+            )
+
+
+RULES = (layouts, temporary_views, quarantines)
 
 
 def validate_project(project: Project) -> TextReads:

@@ -42,3 +42,14 @@ def test_all_of_them_are_told_in_sql_too(tmp_path: Path) -> None:
     assert len(refused.value.problems) == 2
     (tmp_path / "tables/views.sql").write_text(view.format("a", "ON VIOLATION DROP ROW"))
     validate_project(load_project(tmp_path))
+
+
+def test_two_tables_do_not_share_a_quarantine(tmp_path: Path) -> None:
+    view = "CREATE MATERIALIZED VIEW {} (CONSTRAINT p EXPECT (a > 0) ON VIOLATION {}) AS SELECT 1 AS a;\n"
+    texts = [view.format("a_b.c", "QUARANTINE"), view.format("a.b_c", "QUARANTINE")]
+    with pytest.raises(InvalidValue) as refused:
+        validate(tmp_path, "".join(texts), "views.sql")
+    assert refused.value.where is not None
+    assert refused.value.where.line == 2
+    (tmp_path / "tables/views.sql").write_text(texts[0] + view.format("a.b_c", "DROP ROW"))
+    validate_project(load_project(tmp_path))
