@@ -25,7 +25,7 @@ from lakehouse.serving.report_facts import (
 )
 from lakehouse.serving.run_history import run_rows
 from lakehouse.serving.table_states import known_graph, table_states
-from lakehouse.serving.visible_values import visible
+from lakehouse.serving.visible_values import Withheld, tells_nothing, visible, visible_profile, withheld_columns
 from lakehouse.storage.system_tables import SCHEMAS, SystemTable
 
 _RUNS = 30
@@ -45,6 +45,7 @@ def gather_report(workspace: Workspace, made_at: datetime) -> Report:
     """The project's report as of now. What was never recorded is empty."""
     publication = workspace.warehouse.latest_publication()
     tables = table_states(workspace)
+    withheld = withheld_columns(workspace)
     order = {str(state.dataset.name): position for position, state in enumerate(tables)}
     return Report(
         project=workspace.project.spec.name,
@@ -55,8 +56,8 @@ def gather_report(workspace: Workspace, made_at: datetime) -> Report:
         tables=tables,
         graph=known_graph(workspace),
         runs=run_lines(workspace),
-        expectations=expectation_histories(workspace, order),
-        profiles=profile_histories(workspace, order),
+        expectations=expectation_histories(workspace, order, withheld),
+        profiles=profile_histories(workspace, order, withheld),
     )
 
 
@@ -92,7 +93,9 @@ def run_lines(workspace: Workspace) -> tuple[RunLine, ...]:
     )
 
 
-def expectation_histories(workspace: Workspace, order: Mapping[str, int]) -> tuple[ExpectationHistory, ...]:
+def expectation_histories(
+    workspace: Workspace, order: Mapping[str, int], withheld: Withheld
+) -> tuple[ExpectationHistory, ...]:
     """The expectations of the datasets in `order` with their newest verdicts, in that order and by name."""
     table = workspace.warehouse.expectations
     rows = [row for row in _read(workspace, table, _LIGHT_COLUMNS) if row["dataset"] in order]
@@ -106,13 +109,13 @@ def expectation_histories(workspace: Workspace, order: Mapping[str, int]) -> tup
             expectation=group[-1]["expectation"],
             on_violation=group[-1]["on_violation"],
             severity=group[-1]["severity"],
-            judgements=tuple(_judgement({**row, **told.get(_key(row), {})}) for row in group),
+            judgements=tuple(_judgement({**row, **told.get(_key(row), {})}, withheld(row["dataset"])) for row in group),
         )
         for group in groups
     )
 
 
-def profile_histories(workspace: Workspace, order: Mapping[str, int]) -> tuple[ProfileHistory, ...]:
+def profile_histories(workspace: Workspace, order: Mapping[str, int], withheld: Withheld) -> tuple[ProfileHistory, ...]:
     """The newest profile of every dataset in `order` that has one, and how the ones before it compare."""
     table = workspace.warehouse.profiles
     commits = {
@@ -136,12 +139,12 @@ def profile_histories(workspace: Workspace, order: Mapping[str, int]) -> tuple[P
             columns_of[commit][row["column_name"]] = row  # a repeated epoch may have recorded it twice
     found: dict[str, list[VersionProfile]] = defaultdict(list)
     for (dataset, is_increment, version, _), named in sorted(columns_of.items()):
-        profile = stored_profile(named.values())
+        profile = visible_profile(stored_profile(named.values()), withheld(dataset))
         found[dataset].append(VersionProfile(version=version, is_increment=is_increment, profile=profile))
     return tuple(_history(dataset, found[dataset]) for dataset in sorted(found, key=order.__getitem__))
 
 
-def samples_and_note(details: str | None) -> tuple[tuple[Mapping[str, Any], ...], str | None]:
+def samples_and_note(details: str | None, withheld: frozenset[str]) -> tuple[tuple[Mapping[str, Any], ...], str | None]:
     """What `details` of a verdict holds: violating records (a JSON list of objects), or a remark."""
     if details is None:
         return (), None
@@ -151,7 +154,7 @@ def samples_and_note(details: str | None) -> tuple[tuple[Mapping[str, Any], ...]
         return (), details
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
         return (), details
-    return tuple(visible(row, row) for row in found[:_SAMPLES]), None
+    return tuple(visible(row, row, withheld) for row in found[:_SAMPLES]), None
 
 
 def _history(dataset: str, profiles: Sequence[VersionProfile]) -> ProfileHistory:
@@ -169,8 +172,9 @@ def _history(dataset: str, profiles: Sequence[VersionProfile]) -> ProfileHistory
     )
 
 
-def _judgement(row: Mapping[str, Any]) -> Judgement:
-    samples, note = samples_and_note(row.get("details"))
+def _judgement(row: Mapping[str, Any], withheld: frozenset[str]) -> Judgement:
+    told = row if tells_nothing(withheld, row["expectation"]) else {}
+    samples, note = samples_and_note(told.get("details"), withheld)
     elements = row["element_count"]
     return Judgement(
         run=row["run"],
@@ -180,7 +184,7 @@ def _judgement(row: Mapping[str, Any]) -> Judgement:
         failed=row["failed_records"],
         considered=None if elements is None else elements - (row["missing_records"] or 0),
         judged_at=row["judged_at"],
-        observed=row.get("observed"),
+        observed=told.get("observed"),
         note=note,
         samples=samples,
     )

@@ -12,7 +12,6 @@ from lakehouse.serving.report_charts import LineChart, Reading, distribution, li
 from lakehouse.serving.report_facts import Comparison, ExpectationHistory, Judgement, ProfileHistory
 from lakehouse.serving.report_tables import Cell, Grid, Head, Line
 from lakehouse.serving.report_words import anchor, cut, moment, number, percent, plain, tone_of
-from lakehouse.serving.visible_values import visible
 
 
 def quarantine_grid(expectations: Iterable[ExpectationHistory]) -> Grid:
@@ -113,8 +112,8 @@ def _drift_cells(result: DriftResult, comparisons: Sequence[Comparison]) -> tupl
     ]
     title = f"{result.column}: stability index of {counted(len(so_far), 'comparison')}, the last {number(index)}"
     chart = line_chart(so_far, title, width=110, height=32, least_top=0.25) if index is not None else None
-    appeared = _categories("new", result.column, result.appeared)
-    changed = "; ".join(text for text in (appeared, _categories("gone", result.column, result.vanished)) if text)
+    appeared = _categories("new", result.appeared)
+    changed = "; ".join(text for text in (appeared, _categories("gone", result.vanished)) if text)
     return (
         Cell(text=result.column),
         Cell(text="-" if index is None else f"{number(index)} {result.band}", tone=tone_of(result.band)),
@@ -127,8 +126,8 @@ def _drift_cells(result: DriftResult, comparisons: Sequence[Comparison]) -> tupl
     )
 
 
-def _categories(word: str, column: str, values: Sequence[str]) -> str:
-    shown = [str(text) for value in values[:3] for text in visible({column: value}, (column,)).values()]
+def _categories(word: str, values: Sequence[str]) -> str:
+    shown = values[:3]
     more = f" and {len(values) - len(shown)} more" if len(values) > len(shown) else ""
     return f"{word}: {cut(', '.join(shown))}{more}" if values else ""
 
@@ -140,8 +139,6 @@ def _change(share: float | None) -> str:
 
 
 def _profile_cells(column: ColumnProfile) -> tuple[Cell, ...]:
-    ends = {"low": column.low, "high": column.high}
-    seen = visible({column.name: ends}, (column.name,)).get(column.name, {})
     chart = distribution(column)
     return (
         Cell(text=column.name),
@@ -149,8 +146,8 @@ def _profile_cells(column: ColumnProfile) -> tuple[Cell, ...]:
         Cell(text=percent(column.null_share)),
         Cell(text="-" if column.distinct is None else f"~{count(column.distinct)}"),
         Cell(text=_frequent(column) if chart else "-", chart=chart),
-        Cell(text=cut(seen.get("low") or "-")),
-        Cell(text=cut(seen.get("high") or "-")),
+        Cell(text=cut(column.low or "-")),
+        Cell(text=cut(column.high or "-")),
         Cell(text=_mean(column)),
         Cell(text=_span(column.deviation) if column.shape is ColumnShape.TIME else number(column.deviation)),
     )
@@ -172,9 +169,5 @@ def _span(seconds: float | None) -> str:
 
 def _frequent(column: ColumnProfile) -> str:
     """The most frequent categories with their shares."""
-    shown = [
-        f"{cut(str(value))} {percent(count / column.measured)}"
-        for category, count in column.top[:3]
-        for value in visible({column.name: category}, (column.name,)).values()
-    ]
+    shown = [f"{cut(str(category))} {percent(count / column.measured)}" for category, count in column.top[:3]]
     return ", ".join(shown)

@@ -178,7 +178,7 @@ def test_a_project_that_never_ran(project: Path) -> None:
     ],
 )
 def test_details_of_a_verdict(details: str | None, samples: int, note: str | None) -> None:
-    found = samples_and_note(details)
+    found = samples_and_note(details, frozenset())
     assert (len(found[0]), found[1]) == (samples, note)
 
 
@@ -189,3 +189,32 @@ def test_it_needs_no_spark(judged: Path, tmp_path: Path) -> None:
         "sys.exit(code or len({'pyspark', 'pandas', 'great_expectations'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "price_is_shown", "id_is_shown"),
+    [
+        ("silver.orders: {columns: {price: {mask: val * 0}}}", False, True),
+        ("silver.orders: {columns: {price: {mask: {using: val * 0, to: [group:guests]}}}}", True, True),
+        ("silver.orders: {row_filter: {using: id = 1}}", False, False),
+        ("bronze.orders: {columns: {price: {mask: val}}}", False, True),  # along lineage
+    ],
+)
+def test_values_that_rules_keep_from_everyone_are_not_shown(
+    lakehouse: Command, judged: Path, rule: str, price_is_shown: bool, id_is_shown: bool
+) -> None:
+    with (judged / "spark-pipeline.yml").open("a") as spec:
+        spec.write("access: access.yml\n")
+    (judged / "access.yml").write_text(f"principals: {{groups: {{guests: []}}}}\nsecurables:\n  {rule}\n...\n")
+    report = gathered(judged)
+    (history,) = [each for each in report.profiles if each.dataset == "silver.orders"]
+    (column,) = history.newest.profile.columns
+    assert (column.low is not None, bool(column.quantiles)) == (price_is_shown, price_is_shown)
+    assert any(result.kolmogorov_smirnov for result in history.comparisons[-1].results) == price_is_shown
+    (verdicts,) = [each for each in report.expectations if each.name == "has_id"]
+    samples = verdicts.judgements[-1].samples
+    assert bool(samples) == id_is_shown
+    assert all((sample["price"] is not None) == price_is_shown for sample in samples)
+    (judged / "access.yml").write_text("securables: {silver.orders: {deny")
+    assert lakehouse("report", judged, "--output", judged / "r.html").code == 2
+    assert not (judged / "r.html").exists()
