@@ -116,13 +116,13 @@ class Queries:
             self._running[query.query_id] = query
         try:
             with self._turns.take(query.caller.principal) as turn:
-                self._wait(query.recorded)
                 # A client that does not read leaves this generator where it is: someone else must look at the time.
                 timer = threading.Timer(query.deadline - time.monotonic(), self._out_of_time, (query, turn))
                 timer.daemon = True
                 timer.start()
                 feed = query.feed = Feed(query.result.batches, self._workers)
                 try:
+                    self._wait(query.recorded)  # meanwhile the first rows are made; none leaves before
                     for batch in feed.taken(lambda: self._look(query, is_gone)):
                         rows, size = rows + batch.num_rows, size + batch.nbytes
                         self._limits.require_result(rows, size)

@@ -1,7 +1,8 @@
 """A frame's rows as Arrow batches, partition by partition, in order: what `DataFrame.toArrow` collects at once.
 
 Spark hands a partition over when it is asked for, and computes the next one meanwhile: memory is bounded by two
-partitions, whatever the size of the result, and a reader who stops asking stops the work.
+partitions, whatever the size of the result, and a reader who stops asking stops the work. A result of no more
+partitions than run at once is one job: what a job costs, tens of ms, is what a small query takes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pyspark.errors import PySparkException
 from pyspark.serializers import NoOpSerializer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.util import _local_iterator_from_socket
+from pyspark.util import _load_from_socket, _local_iterator_from_socket
 
 from lakehouse.analysis.failure import describe_failure
 from lakehouse.errors import GateError, QueryError
@@ -27,6 +28,8 @@ STREAM_SETTINGS = {
     "spark.sql.files.maxPartitionBytes": "32m",
     "spark.sql.execution.arrow.useLargeVarTypes": "false",
 }
+_MOST_AT_ONCE = 2  # partitions: as many as there are while the next one is computed
+_TOO_LARGE = "spark.driver.maxResultSize"  # the limit of one job: partition by partition the same rows may pass
 
 
 def arrow_schema(frame: DataFrame) -> Any:
@@ -39,11 +42,30 @@ def arrow_schema(frame: DataFrame) -> Any:
 
 def arrow_batches(frame: DataFrame, schema: Any) -> Iterator[Any]:
     """The frame's rows as pyarrow.RecordBatch of `schema`. Nothing runs before the first is asked for."""
-    jvm: Any = frame.sparkSession._jvm
     rows: Any = frame._jdf.toArrowBatchRdd()
-    served = jvm.PythonRDD.toLocalIteratorAndServe(rows, True)
-    for message in _local_iterator_from_socket(served, NoOpSerializer()):
+    for message in _messages(frame.sparkSession, rows):
         yield pa.ipc.read_record_batch(pa.py_buffer(message), schema)
+
+
+def _messages(session: SparkSession, rows: Any) -> Iterator[bytes]:
+    """What the partitions of an RDD of byte arrays hold."""
+    jvm: Any = session._jvm
+    context: Any = session.sparkContext._jsc
+    served = jvm.PythonRDD
+    count = rows.getNumPartitions()
+    if count <= max(_MOST_AT_ONCE, context.defaultParallelism()):
+        partitions = jvm.java.util.ArrayList()
+        for number in range(count):
+            partitions.add(number)
+        try:
+            found = served.runJob(context.sc(), rows.toJavaRDD(), partitions)
+        except (PySparkException, Py4JError) as error:
+            if _TOO_LARGE not in str(error):
+                raise
+        else:
+            yield from _load_from_socket(found, NoOpSerializer())
+            return
+    yield from _local_iterator_from_socket(served.toLocalIteratorAndServe(rows, True), NoOpSerializer())
 
 
 @contextmanager
