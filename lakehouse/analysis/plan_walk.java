@@ -28,6 +28,7 @@ import org.apache.spark.sql.catalyst.parser.SqlBaseLexer;
 import org.apache.spark.sql.catalyst.parser.UpperCaseCharStream;
 import org.apache.spark.sql.catalyst.plans.logical.LocalRelation;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
+import org.apache.spark.sql.catalyst.plans.logical.Project;
 import org.apache.spark.sql.catalyst.plans.logical.UnresolvedWith;
 import org.apache.spark.sql.catalyst.plans.logical.View;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
@@ -234,6 +235,8 @@ public class PlanWalk {
           (scala.collection.Seq) ((UnresolvedStarExceptOrReplace) node).target().get());
     } else if (node instanceof UnresolvedWith) {
       field(start(out, "with", parent), ((UnresolvedWith) node).allowRecursion() ? "recursive" : "plain");
+    } else if (node instanceof Project && stars((Project) node) > 1) {
+      field(start(out, "stars", parent), String.valueOf(stars((Project) node)));
     } else if (node instanceof View) {
       View view = (View) node;
       TableIdentifier name = view.desc().identifier();
@@ -255,6 +258,16 @@ public class PlanWalk {
     }
     out.append('\n');
     return facts + 1;
+  }
+
+  /** How many stars stand in a SELECT. */
+  private static int stars(Project project) {
+    int found = 0;
+    scala.collection.Iterator each = project.projectList().iterator();
+    while (each.hasNext()) {
+      if (each.next() instanceof org.apache.spark.sql.catalyst.analysis.Star) found++;
+    }
+    return found;
   }
 
   private static boolean isMetadata(AttributeReference column) {

@@ -32,7 +32,8 @@ class Fact:
     """What a node says of itself: its kind, the fact nearest above it (by position, -1: none), and its values.
 
     Kinds of a parsed plan: `relation` (plain | options, name parts…), `function` (plain | internal, name parts…),
-    `tvf` (name parts…), `attribute` (name parts…), `with` (plain | recursive), `cte` (name), `body`.
+    `tvf` (name parts…), `attribute` (name parts…),
+    `stars` (how many stand in a SELECT, if several), `with` (plain | recursive), `cte` (name), `body`.
     Of an analysed one: `view` (persistent | temporary | options, catalog, database, name), `metadata` (column),
     `static` and `invoke` (class, method).
     """

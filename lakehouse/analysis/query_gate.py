@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from math import prod
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -30,6 +31,9 @@ MOST_COMMENTS = 50
 
 MOST_COPIES = 5_000
 """Table expressions that a query is made of once each stands wherever it is read."""
+
+MOST_STARS = 1 << 12
+"""The numbers of stars in the SELECTs that have several, multiplied: as often a column may be there in the end."""
 
 REQUIRED_SETTINGS = {"spark.sql.runSQLOnFiles": "false", "spark.sql.variable.substitute": "false"}
 """Settings of a session that a gate can stand before: no reading by path, and `${env:…}` stays the text it is."""
@@ -107,6 +111,9 @@ def parse_and_check(session: SparkSession, text: str, *, known_relation: KnownRe
     for fact in walk.facts:
         if reason := _parsed_reason(fact):
             raise QueryRefused(reason)
+    # Every `SELECT *, *` over another doubles the columns: nineteen are half a million, and Spark plans for minutes.
+    if prod(int(fact.values[0]) for fact in walk.facts if fact.kind == "stars") > MOST_STARS:
+        raise QueryRefused(GateReason.SIZE)
     relations = dict.fromkeys(_relations(walk.facts))
     for name in relations:
         if not known_relation(name):
@@ -223,7 +230,7 @@ def _parsed_reason(fact: Fact) -> GateReason | None:
             return GateReason.TABLE_FUNCTION
         case "attribute", parts if any(part.lower() == _METADATA for part in parts):
             return GateReason.METADATA_COLUMN
-        case (("relation" | "attribute" | "with" | "cte" | "body"), _):
+        case (("relation" | "attribute" | "with" | "cte" | "body" | "stars"), _):
             return None
         case _:
             return GateReason.PLAN_CLASS

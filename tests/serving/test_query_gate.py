@@ -162,6 +162,24 @@ def test_text_of_the_largest_size_passes_and_a_byte_more_does_not(guarded: Guard
     assert caught.value.reason is GateReason.SIZE
 
 
+def doubled(levels: int) -> str:
+    text = "SELECT * FROM hr.dept"
+    for _ in range(levels):
+        text = f"SELECT *, * FROM ({text})"
+    return text
+
+
+def test_columns_may_not_be_doubled_without_end(guarded: Guarded) -> None:
+    assert len(guarded.answer(f"SELECT count(*) FROM ({doubled(3)})")) == 1
+    guarded.gate.admit(doubled(12), guarded.known)
+    chain = "WITH e0 AS (SELECT * FROM hr.dept)"
+    chain += "".join(f", e{n} AS (SELECT *, * FROM e{n - 1})" for n in range(1, 14))
+    for text in (doubled(13), f"{chain} SELECT * FROM e13", doubled(12) + " |> SELECT *, *"):
+        with pytest.raises(QueryRefused) as caught:
+            guarded.gate.admit(text, guarded.known)
+        assert caught.value.reason is GateReason.SIZE
+
+
 def test_a_query_of_200_levels_passes_all_the_way(guarded: Guarded) -> None:
     assert guarded.answer("SELECT " + "(" * 240 + "1" + ")" * 240) == [(1,)]
     assert guarded.answer("SELECT 1" + " + 1" * 200) == [(201,)]
