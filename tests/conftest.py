@@ -14,5 +14,9 @@ from lakehouse.storage.session import open_session, stop_session
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local session with Delta; its own tables, if a test makes any, are in a temporary folder."""
     warehouse = tmp_path_factory.mktemp("spark-warehouse")
-    yield open_session({"spark.sql.warehouse.dir": str(warehouse)}, app_name="tests", master="local[2]")
+    settings = {
+        "spark.sql.warehouse.dir": str(warehouse),
+        "spark.driver.memory": "4g",  # several workers, and the processes that tests start, share a machine
+    }
+    yield open_session(settings, app_name="tests", master="local[2]")
     stop_session()

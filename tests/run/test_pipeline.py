@@ -20,7 +20,7 @@ from lakehouse.errors import (
 )
 from lakehouse.names import TableName
 from lakehouse.plan.refresh_plan import ReasonCode, RefreshMode
-from lakehouse.run.outcome import Notice, RunEvent, RunOutcome, RunStatus, StepOutcome, StepStatus
+from lakehouse.run.outcome import RunEvent, RunOutcome, RunStatus, StepOutcome, StepStatus
 from lakehouse.run.pipeline import dry_run, run_pipeline
 from lakehouse.run.request import RunRequest
 from lakehouse.run.workspace import Workspace
@@ -230,13 +230,6 @@ def test_dry_run_plans_what_run_executes_and_writes_nothing(shop: Project) -> No
         (found.step.dataset, found.step.mode, found.step.epoch) for found in executed.steps
     ]
     assert planned.graph.inputs[TableName("gold", "revenue")] == (TableName("silver", "orders"), TableName("", "big"))
-
-
-def test_what_is_not_enforced_is_said(shop: Project) -> None:
-    shop.write("spark-pipeline.yml", SPEC + "access: access.yml\n")
-    shop.write("access.yml", "")
-    shop.run()
-    assert [event.about for event in shop.events if isinstance(event, Notice)] == ["access.yml"]
 
 
 def test_time_and_undeclared_reads_are_recomputed_each_time(shop: Project) -> None:
