@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,18 @@ class Demo:
         """`lakehouse run` on the copy; its outcome."""
         command = [str(LAKEHOUSE), "run", "--project", str(self.root)]
         return subprocess.run(command, capture_output=True, text=True, timeout=900)
+
+    def call(self, command: str, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Another command on the copy."""
+        line = [str(LAKEHOUSE), command, *argv, "--project", str(self.root)]
+        return subprocess.run(line, capture_output=True, text=True, timeout=300)
+
+    def rows(self, query: str, *argv: str) -> list[dict[str, object]]:
+        """What a query gives, read as the options say."""
+        found = self.call("sql", query, "--json", *argv)
+        assert found.returncode == 0, found.stderr
+        events = [json.loads(line) for line in found.stdout.splitlines()]
+        return [event["values"] for event in events if event["event"] == "row"]
 
     def read_table(self, name: str) -> pa.Table:
         """A table's current rows, read without Spark."""
@@ -96,6 +109,22 @@ def test_eleven_months_then_december_then_nothing(demo: Demo) -> None:
     third = demo.run()
     assert third.returncode == 0, third.stderr
     assert demo.versions() == december
+
+
+def test_the_roles_of_the_demo_see_what_their_tests_say(demo: Demo) -> None:
+    demo.land("1")
+    assert demo.run().returncode == 0
+    tests = demo.call("access", "test", "--json")
+    results = [json.loads(line) for line in tests.stdout.splitlines()]
+    assert tests.returncode == 0, tests.stdout
+    assert len([row for row in results if row["event"] == "access_test" and row["result"] == "passed"]) == 14
+    # The partner's figures are those of its own carrier, as the owner sees them.
+    query = "SELECT sum(scheduled) AS scheduled FROM gold.carrier_punctuality"
+    own = demo.rows(query, "--as", "uma@united")
+    assert own == demo.rows(f"{query} WHERE carrier = 'UA'")
+    assert own != demo.rows(query)
+    refused = demo.call("sql", "SELECT * FROM silver.flights", "--as", "eve@agency", "--json")
+    assert (refused.returncode, "does not exist" in refused.stdout) == (2, True)
 
 
 def test_the_notebook_runs_on_the_demo(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
