@@ -10,11 +10,13 @@ import org.apache.spark.sql.catalyst.expressions.Attribute;
 import org.apache.spark.sql.catalyst.expressions.AttributeReference;
 import org.apache.spark.sql.catalyst.expressions.ExprId;
 import org.apache.spark.sql.catalyst.expressions.Expression;
+import org.apache.spark.sql.catalyst.expressions.If;
+import org.apache.spark.sql.catalyst.expressions.IsNotNull;
+import org.apache.spark.sql.catalyst.expressions.Literal;
 import org.apache.spark.sql.catalyst.expressions.NamedExpression;
 import org.apache.spark.sql.catalyst.expressions.aggregate.AggregateExpression;
 import org.apache.spark.sql.catalyst.plans.logical.Aggregate;
 import org.apache.spark.sql.catalyst.plans.logical.Expand;
-import org.apache.spark.sql.catalyst.plans.logical.LocalRelation;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.catalyst.plans.logical.Project;
 
@@ -56,33 +58,38 @@ public class PlanBinding {
         return frame(session, chosen(result, ids, weight));
     }
 
-    /** The child's rows with the arguments of the aggregate's functions as a<i>_<j>, and their filters as f<i>. */
-    public Object withArguments(Object session, Object aggregate, Object child, Object frame) {
+    /** Of the child's rows the grouping columns as g<i>, the i-th function's argument as x<i>, and the sign. */
+    public Object withArguments(Object session, Object aggregate, Object child, Object frame, String keys) {
         LogicalPlan rows = plan(frame);
         Attribute weight = (Attribute) named(rows).get(WEIGHT);
         LogicalPlan below = bind((LogicalPlan) child, rows, weight);
-        Map kept = new LinkedHashMap();
-        for (Iterator each = listed(below.output()).iterator(); each.hasNext();) {
-            Attribute attribute = (Attribute) each.next();
-            String name = weight != null && attribute.exprId().equals(weight.exprId())
-                ? WEIGHT : "c" + attribute.exprId().id();
-            if (!kept.containsKey(name)) {
-                kept.put(name, alias((Expression) attribute, name, null));
-            }
+        Map known = numbered(below);
+        List wanted = new ArrayList();
+        String[] numbers = keys.length() == 0 ? new String[0] : keys.split(",");
+        for (int place = 0; place < numbers.length; place++) {
+            wanted.add(alias((Expression) known.get(Long.valueOf(numbers[place])), "g" + place, null));
         }
-        List wanted = new ArrayList(kept.values());
         List calls = calls((Aggregate) aggregate);
         for (int place = 0; place < calls.size(); place++) {
             AggregateExpression call = (AggregateExpression) calls.get(place);
             List arguments = listed(call.aggregateFunction().children());
-            for (int part = 0; part < arguments.size(); part++) {
-                wanted.add(alias((Expression) arguments.get(part), "a" + place + "_" + part, null));
+            Expression value = (Expression) arguments.get(0);
+            for (int part = 1; part < arguments.size(); part++) { // count(a, b): rows in which neither is NULL
+                value = only(new IsNotNull((Expression) arguments.get(part)), value);
             }
             if (call.filter().isDefined()) {
-                wanted.add(alias((Expression) call.filter().get(), "f" + place, null));
+                value = only((Expression) call.filter().get(), value);
             }
+            wanted.add(alias(value, "x" + place, null));
+        }
+        if (weight != null) {
+            wanted.add(alias(weight, WEIGHT, null));
         }
         return frame(session, new Project(seq(wanted), below));
+    }
+
+    private Expression only(Expression condition, Expression value) {
+        return new If(condition, value, new Literal(null, value.dataType()));
     }
 
     /** A line a buffer of the aggregate's functions: call, buffer, name, SQL type; between them tabs. */
@@ -105,6 +112,7 @@ public class PlanBinding {
         Aggregate aggregate = (Aggregate) operator;
         LogicalPlan rows = plan(frame);
         Map found = named(rows);
+        Attribute weight = (Attribute) found.get(WEIGHT);
         List given = new ArrayList();
         for (Iterator each = listed(aggregate.groupingExpressions()).iterator(); each.hasNext();) {
             Attribute key = (Attribute) each.next();
@@ -122,34 +130,35 @@ public class PlanBinding {
         for (Iterator each = listed(aggregate.aggregateExpressions()).iterator(); each.hasNext();) {
             results.add(evaluated((Expression) each.next()));
         }
-        LogicalPlan result = new Project(seq(results), new Project(seq(given), rows));
-        return frame(session, chosen(result, ids, null));
-    }
-
-    /** The frame as rows of the plan, if the optimiser finds them there already; null if not. */
-    public Object literalRows(Object session, Object frame) {
-        for (Iterator each = listed(plan(frame).collectLeaves()).iterator(); each.hasNext();) {
-            if (!(each.next() instanceof LocalRelation)) {
-                return null;
-            }
+        if (weight != null) {
+            given.add(weight);
+            results.add(weight);
         }
-        LogicalPlan found = ((org.apache.spark.sql.classic.Dataset) frame).queryExecution().optimizedPlan();
-        return found instanceof LocalRelation ? frame(session, ((LocalRelation) found).newInstance()) : null;
+        LogicalPlan result = new Project(seq(results), new Project(seq(given), rows));
+        return frame(session, chosen(result, ids, weight));
     }
 
-    /** How many rows a frame of `literalRows` has. */
-    public int countLiteral(Object frame) {
-        return ((LocalRelation) plan(frame)).data().size();
+    /** `frame.selectExpr` in one call: texts are parted by the ASCII record separator. */
+    public Object select(Object frame, String texts) {
+        return ((org.apache.spark.sql.classic.Dataset) frame).selectExpr(texts.split("\u001e"));
     }
 
-    /** The rows of a frame, collected, as rows of the plan. */
-    public Object collected(Object session, Object frame) {
-        org.apache.spark.sql.execution.QueryExecution execution =
-            ((org.apache.spark.sql.classic.Dataset) frame).queryExecution();
-        scala.Tuple2 rows = (scala.Tuple2) execution.executedPlan().executeCollectIterator();
-        scala.collection.immutable.Seq data = ((scala.collection.Iterator) rows._2()).toSeq();
-        LocalRelation relation = new LocalRelation(execution.analyzed().output(), data, false, scala.Option.empty());
-        return frame(session, relation.newInstance());
+    /** `frame.groupBy(...).agg(...)` in one call; both lists as above, the first may be empty. */
+    public Object grouped(Object frame, String keys, String measures) {
+        org.apache.spark.sql.Column[] groups = columns(keys);
+        org.apache.spark.sql.Column[] wanted = columns(measures);
+        org.apache.spark.sql.Column[] others = new org.apache.spark.sql.Column[wanted.length - 1];
+        System.arraycopy(wanted, 1, others, 0, others.length);
+        return ((org.apache.spark.sql.classic.Dataset) frame).groupBy(groups).agg(wanted[0], others);
+    }
+
+    private org.apache.spark.sql.Column[] columns(String texts) {
+        String[] each = texts.length() == 0 ? new String[0] : texts.split("\u001e");
+        org.apache.spark.sql.Column[] found = new org.apache.spark.sql.Column[each.length];
+        for (int place = 0; place < each.length; place++) {
+            found[place] = org.apache.spark.sql.functions.expr(each[place]);
+        }
+        return found;
     }
 
     private LogicalPlan bind(LogicalPlan operator, LogicalPlan rows, Attribute weight) {
@@ -168,14 +177,7 @@ public class PlanBinding {
     }
 
     private LogicalPlan chosen(LogicalPlan plan, String ids, Attribute weight) {
-        Map kept = new HashMap();
-        for (Iterator each = listed(plan.output()).iterator(); each.hasNext();) {
-            Attribute attribute = (Attribute) each.next();
-            Long number = Long.valueOf(attribute.exprId().id());
-            if (!kept.containsKey(number)) {
-                kept.put(number, attribute);
-            }
-        }
+        Map kept = numbered(plan);
         Map wanted = new LinkedHashMap();
         if (ids.length() > 0) {
             String[] numbers = ids.split(",");
@@ -189,6 +191,15 @@ public class PlanBinding {
             list.add(alias((Expression) weight, WEIGHT, null));
         }
         return new Project(seq(list), plan);
+    }
+
+    private Map numbered(LogicalPlan plan) {
+        Map kept = new HashMap();
+        for (Iterator each = listed(plan.output()).iterator(); each.hasNext();) {
+            Attribute attribute = (Attribute) each.next();
+            kept.putIfAbsent(Long.valueOf(attribute.exprId().id()), attribute);
+        }
+        return kept;
     }
 
     private Expression evaluated(Expression expression) {

@@ -19,6 +19,7 @@ from lakehouse.analysis.java_source import compiled
 from lakehouse.plan.algebra import PlanNode
 
 WEIGHT = "__w"
+_SEPARATOR = "\x1e"  # ASCII record separator: no expression holds it
 
 
 def column(number: int) -> str:
@@ -57,11 +58,12 @@ class PlanBinder:
             self._binding.evaluate(self._java_session, self._operators[node.id], children, rows, _ids(node))
         )
 
-    def with_arguments(self, node: PlanNode, frame: DataFrame) -> DataFrame:
-        """A frame of an aggregate node's child with further columns: `a<i>_<j>`, the j-th argument of call i of
-        `node.calls`, and `f<i>`, its filter, where it has one."""
+    def with_arguments(self, node: PlanNode, frame: DataFrame, keys: Sequence[int]) -> DataFrame:
+        """Of the rows of an aggregate node's child: the attributes `keys` as `g0`, `g1`, …, the argument of call i of
+        `node.calls` as `x<i>`, NULL where its filter leaves the row out, and `__w`, if there is one."""
         operator, child = self._operators[node.id], self._operators[node.children[0].id]
-        return self._frame(self._binding.withArguments(self._java_session, operator, child, frame._jdf))
+        ids = ",".join(map(str, keys))
+        return self._frame(self._binding.withArguments(self._java_session, operator, child, frame._jdf, ids))
 
     def buffers(self, node: PlanNode) -> list[Buffer]:
         """What the functions of an aggregate node keep, in the order of `node.calls`."""
@@ -73,7 +75,7 @@ class PlanBinder:
         """The rows of an aggregate node from the buffers of its functions.
 
         `frame` has the grouping columns as `c<id>`, and for call i of `node.calls` the j-th buffer of Spark's own
-        function as `b<i>_<j>`, in Spark's types.
+        function as `b<i>_<j>`, in Spark's types; a sign `__w` is kept.
         """
         operator = self._operators[node.id]
         return self._frame(self._binding.finished(self._java_session, operator, frame._jdf, _ids(node)))
@@ -86,19 +88,19 @@ class PlanBinder:
         return DataFrame(dataset, self._session)
 
 
-def literal_rows(frame: DataFrame) -> tuple[DataFrame, int] | None:
-    """The frame as rows of the plan, and how many, if the optimiser can tell them without a job; None if not."""
-    session = frame.sparkSession
-    binding = compiled(session._jvm, "plan_binding.java", "PlanBinding")
-    found = binding.literalRows(session._jsparkSession, frame._jdf)
-    return (DataFrame(found, session), int(binding.countLiteral(found))) if found is not None else None
+def select(frame: DataFrame, expressions: Sequence[str]) -> DataFrame:
+    """`frame.selectExpr`: one call of the gateway instead of one a column."""
+    return DataFrame(_binding(frame).select(frame._jdf, _SEPARATOR.join(expressions)), frame.sparkSession)
 
 
-def collected_rows(frame: DataFrame) -> DataFrame:
-    """The frame's rows, which must be few, as rows of the plan, without a detour through Python. Runs a job."""
-    session = frame.sparkSession
-    binding = compiled(session._jvm, "plan_binding.java", "PlanBinding")
-    return DataFrame(binding.collected(session._jsparkSession, frame._jdf), session)
+def grouped(frame: DataFrame, keys: Sequence[str], measures: Sequence[str]) -> DataFrame:
+    """`frame.groupBy(…).agg(…)` of expressions as SQL text, which name their results: one call of the gateway."""
+    found = _binding(frame).grouped(frame._jdf, _SEPARATOR.join(keys), _SEPARATOR.join(measures))
+    return DataFrame(found, frame.sparkSession)
+
+
+def _binding(frame: DataFrame) -> Any:
+    return compiled(frame.sparkSession._jvm, "plan_binding.java", "PlanBinding")
 
 
 def _ids(node: PlanNode) -> str:

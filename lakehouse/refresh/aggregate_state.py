@@ -15,30 +15,17 @@ whose last value went is NULL, and averages are rounded as Spark rounds them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql.types import DecimalType
+from pyspark.sql import DataFrame
 
-from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder, column
+from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder, column, grouped, select
 from lakehouse.plan.algebra import AggregateCall, PlanNode
 from lakehouse.plan.change_set import CHANGE, Change
-from lakehouse.refresh.signed_rows import null_safe
+from lakehouse.refresh.signed_rows import matched, together
 
 _SUMS = ("Sum", "Average")
 _EXTREMA = ("Min", "Max")
-_BEFORE, _BY = "__before", "__by"
-
-
-@dataclass(frozen=True, slots=True)
-class GroupChange:
-    """Groups before and after a change: `before` and `after` are frames of state columns, without the groups that did
-    not or do not exist; `rows` is the change set of the state table."""
-
-    before: DataFrame
-    after: DataFrame
-    rows: DataFrame
+_WAS = "was_"  # stands before the names of the columns of a state before a change
 
 
 class AggregateState:
@@ -55,158 +42,155 @@ class AggregateState:
         """Whether a group may have to be read again: an extremum was removed, or a sum left the range of its type."""
         return any(call.function in (*_EXTREMA, *_SUMS) for call in self._body.calls)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the state table's columns."""
+        found = [*self.key_columns, "n"]
+        for place, call in enumerate(self._body.calls):
+            found.append(f"v{place}")
+            found += [f"s{place}"] if call.function in _SUMS else []
+            found += [f"m{place}"] if call.function in _EXTREMA else []
+        return tuple(found)
+
     def totals(self, below: DataFrame) -> DataFrame:
         """The state of the groups in rows of the body's child (columns `c<id>`)."""
-        measures: list[Column] = [F.count(F.lit(1)).cast("bigint").alias("n")]
+        measures = ["CAST(count(1) AS BIGINT) AS n"]
         for place, call in enumerate(self._body.calls):
-            value = F.col(f"x{place}")
-            measures.append(F.count(value).cast("bigint").alias(f"v{place}"))
+            measures.append(f"CAST(count(x{place}) AS BIGINT) AS v{place}")
             if call.function in _SUMS:
-                measures.append(F.sum(_exact(value, call)).cast(_sum_type(call)).alias(f"s{place}"))
+                measures.append(f"CAST(sum({_exact(place, call)}) AS {_sum_type(call)}) AS s{place}")
             if call.function in _EXTREMA:
-                measures.append(_extremum(call)(value).alias(f"m{place}"))
-        return self._grouped(self._with_values(below), measures)
+                measures.append(f"{call.function.lower()}(x{place}) AS m{place}")
+        return self._grouped(below, measures)
 
     def change(self, delta: DataFrame) -> DataFrame:
         """What signed rows of the body's child do to each group: `n`, `v<i>`, `s<i>` as differences, whether a sum left
         the range of its type (`o<i>`), and the extrema of what came (`m<i>`) and of what went (`r<i>`)."""
-        sign = F.col(WEIGHT)
-        measures: list[Column] = [F.sum(sign).cast("bigint").alias("n")]
+        measures = [f"CAST(sum({WEIGHT}) AS BIGINT) AS n"]
         for place, call in enumerate(self._body.calls):
-            value = F.col(f"x{place}")
-            counted = F.when(value.isNotNull(), sign).otherwise(F.lit(0))
-            measures.append(F.sum(counted).cast("bigint").alias(f"v{place}"))
+            value = f"x{place}"
+            counted = f"CASE WHEN {value} IS NOT NULL THEN {WEIGHT} ELSE 0 END"
+            measures.append(f"CAST(sum({counted}) AS BIGINT) AS v{place}")
             if call.function in _SUMS:
-                exact = _exact(value, call)
-                signed = F.when(sign > 0, exact).otherwise(-exact)
-                measures.append(F.sum(signed).cast(_sum_type(call)).alias(f"s{place}"))
-                measures.append((F.sum(signed).isNull() & (F.count(value) > 0)).alias(f"o{place}"))
+                exact = _exact(place, call)
+                total = f"sum(CASE WHEN {WEIGHT} > 0 THEN {exact} ELSE -{exact} END)"
+                measures.append(f"CAST({total} AS {_sum_type(call)}) AS s{place}")
+                measures.append(f"({total} IS NULL AND count({value}) > 0) AS o{place}")
             if call.function in _EXTREMA:
-                measures.append(_extremum(call)(F.when(sign > 0, value)).alias(f"m{place}"))
-                measures.append(_extremum(call)(F.when(sign < 0, value)).alias(f"r{place}"))
-        return self._grouped(self._with_values(delta), measures)
+                name = call.function.lower()
+                measures.append(f"{name}(CASE WHEN {WEIGHT} > 0 THEN {value} END) AS m{place}")
+                measures.append(f"{name}(CASE WHEN {WEIGHT} < 0 THEN {value} END) AS r{place}")
+        return self._grouped(delta, measures)
 
     def applied(self, before: DataFrame, change: DataFrame) -> DataFrame:
-        """The touched groups after the change: state columns, `__before` (the state before as a struct, NULL for a
-        new group) and `__again`, whether an extremum has to be looked for again."""
-        keys = list(self.key_columns)
-        old_names = [f"{_BEFORE}_{name}" for name in keys]
-        old = before.select(
-            *[F.col(name).alias(kept) for name, kept in zip(keys, old_names, strict=True)],
-            F.struct(*map(F.col, before.columns)).alias(_BEFORE),
-        )
-        joined = change.join(old, null_safe(keys, old_names), "left") if keys else change.join(old, how="left")
-        columns = [F.col(name) for name in keys]
-        columns.append(_sum_of(F.col(f"{_BEFORE}.n"), F.col("n")).alias("n"))
-        again = F.lit(False)
+        """The touched groups after the change: the state's columns, those of the state before (`was_<name>`; all NULL
+        for a new group) and `__again`, whether an extremum has to be looked for again."""
+        old = select(before, [f"{name} AS {_WAS}{name}" for name in self.columns])
+        pairs = [(name, f"{_WAS}{name}") for name in self.key_columns]
+        joined = matched(change, old, pairs, "left")
+        columns = [*self.key_columns, f"{_sum_of(f'{_WAS}n', 'n')} AS n"]
+        again = ["false"]
         for place, call in enumerate(self._body.calls):
-            count = _sum_of(F.col(f"{_BEFORE}.v{place}"), F.col(f"v{place}"))
-            columns.append(count.alias(f"v{place}"))
+            count = _sum_of(f"{_WAS}v{place}", f"v{place}")
+            columns.append(f"{count} AS v{place}")
             if call.function in _SUMS:
-                stood = F.col(f"{_BEFORE}.s{place}")
-                total = _total(stood, F.col(f"s{place}"), _sum_type(call))
+                stood = f"{_WAS}s{place}"
+                total = _total(stood, f"s{place}", _sum_type(call))
                 # More digits than a decimal has give NULL, where they are not an error.
-                lost = (F.col(f"{_BEFORE}.v{place}") > 0) & stood.isNull()
-                again = again | F.col(f"o{place}") | F.coalesce(lost, F.lit(False)) | ((count > 0) & total.isNull())
-                columns.append(F.when(count > 0, total).alias(f"s{place}"))
+                lost = f"coalesce({_WAS}v{place} > 0 AND {stood} IS NULL, false)"
+                again.append(f"(o{place} OR {lost} OR ({count} > 0 AND {total} IS NULL))")
+                columns.append(f"CASE WHEN {count} > 0 THEN {total} END AS s{place}")
             if call.function in _EXTREMA:
-                stood, came, went = F.col(f"{_BEFORE}.m{place}"), F.col(f"m{place}"), F.col(f"r{place}")
-                best = F.least(stood, came) if call.function == "Min" else F.greatest(stood, came)
-                is_beaten = came.isNotNull() & came.eqNullSafe(best) & ~came.eqNullSafe(stood)
-                again = again | ((count > 0) & went.eqNullSafe(stood) & stood.isNotNull() & ~is_beaten)
-                columns.append(F.when(count > 0, best).alias(f"m{place}"))
-        return joined.select(*columns, F.col(_BEFORE), again.alias("__again"))
+                stood, came, went = f"{_WAS}m{place}", f"m{place}", f"r{place}"
+                best = f"{'least' if call.function == 'Min' else 'greatest'}({stood}, {came})"
+                is_beaten = f"({came} IS NOT NULL AND {came} <=> {best} AND NOT ({came} <=> {stood}))"
+                again.append(f"({count} > 0 AND {went} <=> {stood} AND {stood} IS NOT NULL AND NOT {is_beaten})")
+                columns.append(f"CASE WHEN {count} > 0 THEN {best} END AS m{place}")
+        before_columns = [f"{_WAS}{name}" for name in self.columns]
+        return select(joined, [*columns, *before_columns, f"({' OR '.join(again)}) AS __again"])
+
+    def again(self, applied: DataFrame) -> DataFrame:
+        """The groups that the change does not determine: their keys, and their states before."""
+        return select(applied.where("__again"), [*self.key_columns, *[f"{_WAS}{name}" for name in self.columns]])
+
+    def redone(self, applied: DataFrame, again: DataFrame, totals: DataFrame) -> DataFrame:
+        """The applied change, with the groups `again` as they were counted anew."""
+        was = [f"{_WAS}{name}" for name in self.columns]
+        keys = [f"z_{name}" for name in self.key_columns]
+        known = select(again, [*[f"{g} AS {z}" for g, z in zip(self.key_columns, keys, strict=True)], *was])
+        joined = matched(known, totals, list(zip(keys, self.key_columns, strict=True)), "left")
+        counted = [f"{z} AS {g}" for g, z in zip(self.key_columns, keys, strict=True)]
+        for name in self.columns[len(keys) :]:  # a group without rows is not among the totals
+            counted.append(f"coalesce({name}, 0) AS {name}" if name[0] in "nv" else name)
+        return together([applied.where("NOT __again"), select(joined, [*counted, *was, "false AS __again"])])
 
     def change_rows(self, applied: DataFrame) -> DataFrame:
         """The change set of the state table, keyed by the grouping columns, from `applied`; of a state without
         groups, as a bag."""
         if not self.keys:
-            before = self.before(applied).withColumn(CHANGE, F.lit(Change.REMOVE.value))
-            return before.unionByName(self.after(applied).withColumn(CHANGE, F.lit(Change.INSERT.value)))
-        gone = F.col("n") <= 0
+            went = select(self.before(applied), ["*", f"'{Change.REMOVE.value}' AS {CHANGE}"])
+            came = select(self.after(applied), ["*", f"'{Change.INSERT.value}' AS {CHANGE}"])
+            return together([went, came])
         kind = (
-            F.when(F.col(_BEFORE).isNull(), Change.INSERT.value)
-            .when(gone, Change.DELETE.value)
-            .otherwise(Change.UPDATE.value)
+            f"CASE WHEN {_WAS}n IS NULL THEN '{Change.INSERT.value}' WHEN n <= 0 THEN '{Change.DELETE.value}' "
+            f"ELSE '{Change.UPDATE.value}' END AS {CHANGE}"
         )
-        states = [F.col(name) for name in applied.columns if name not in (_BEFORE, "__again")]
-        is_effective = ~(F.col(_BEFORE).isNull() & gone)
-        return applied.where(is_effective).select(*states, kind.alias(CHANGE))
+        return select(applied.where(f"NOT ({_WAS}n IS NULL AND n <= 0)"), [*self.columns, kind])
 
     def before(self, applied: DataFrame) -> DataFrame:
         """The touched groups as they were."""
-        states = [name for name in applied.columns if name not in (_BEFORE, "__again")]
-        found = applied.where(F.col(_BEFORE).isNotNull())
-        return found.select(*[F.col(f"{_BEFORE}.{name}").alias(name) for name in states])
+        found = applied.where(f"{_WAS}n IS NOT NULL")
+        return select(found, [f"{_WAS}{name} AS {name}" for name in self.columns])
 
     def after(self, applied: DataFrame) -> DataFrame:
         """The touched groups as they are."""
-        found = applied.where(F.col("n") > 0) if self.keys else applied
-        return found.drop(_BEFORE, "__again")
+        return select(applied.where("n > 0") if self.keys else applied, self.columns)
 
-    def results(self, states: DataFrame) -> DataFrame:
-        """The aggregate's rows (columns `c<id>`) from groups' states."""
-        columns = [F.col(name).alias(column(key)) for name, key in zip(self.key_columns, self.keys, strict=True)]
+    def results(self, states: DataFrame, *, signed: bool = False) -> DataFrame:
+        """The aggregate's rows (columns `c<id>`) from groups' states; with their sign `__w`, if they are `signed`."""
+        columns = [f"{name} AS {column(key)}" for name, key in zip(self.key_columns, self.keys, strict=True)]
         for buffer in self._binder.buffers(self._body):
             value = _buffer(self._body.calls[buffer.call], buffer.call, buffer.name)
-            columns.append(value.cast(buffer.sql_type).alias(f"b{buffer.call}_{buffer.part}"))
-        return self._binder.finished(self._body, states.select(*columns))
+            columns.append(f"CAST({value} AS {buffer.sql_type}) AS b{buffer.call}_{buffer.part}")
+        return self._binder.finished(self._body, select(states, [*columns, *([WEIGHT] if signed else [])]))
 
-    def _with_values(self, below: DataFrame) -> DataFrame:
-        """The child's rows with the i-th function's argument as `x<i>`, NULL where its filter leaves the row out."""
-        frame = self._binder.with_arguments(self._body, below)
-        names = frozenset(frame.columns)
-        for place, call in enumerate(self._body.calls):
-            arguments = [F.col(f"a{place}_{part}") for part in range(len(call.arguments))]
-            value = arguments[0]
-            for other in arguments[1:]:  # count(a, b) counts rows in which neither is NULL
-                value = F.when(other.isNotNull(), value)
-            frame = frame.withColumn(f"x{place}", F.when(F.col(f"f{place}"), value) if f"f{place}" in names else value)
-        return frame
-
-    def _grouped(self, frame: DataFrame, measures: Sequence[Column]) -> DataFrame:
-        groups = [F.col(column(key)).alias(name) for key, name in zip(self.keys, self.key_columns, strict=True)]
-        return frame.groupBy(*groups).agg(*measures) if groups else frame.agg(*measures)
+    def _grouped(self, below: DataFrame, measures: Sequence[str]) -> DataFrame:
+        frame = self._binder.with_arguments(self._body, below, self.keys)
+        return grouped(frame, self.key_columns, measures)
 
 
-def _exact(value: Column, call: AggregateCall) -> Column:
-    return value.cast(DecimalType(20, 0)) if not call.arguments[0].startswith("decimal") else value
+def _exact(place: int, call: AggregateCall) -> str:
+    return f"x{place}" if call.arguments[0].startswith("decimal") else f"CAST(x{place} AS DECIMAL(20, 0))"
 
 
-def _sum_type(call: AggregateCall) -> DecimalType:
+def _scale(call: AggregateCall) -> int:
     argument = call.arguments[0]
-    if not argument.startswith("decimal"):
-        return DecimalType(38, 0)
-    return DecimalType(38, int(argument.rpartition(",")[2].removesuffix(")")))
+    return int(argument.rpartition(",")[2].removesuffix(")")) if argument.startswith("decimal") else 0
 
 
-def _extremum(call: AggregateCall):  # type: ignore[no-untyped-def]
-    return F.min if call.function == "Min" else F.max
+def _sum_type(call: AggregateCall) -> str:
+    return f"DECIMAL(38, {_scale(call)})"
 
 
-def _sum_of(before: Column, by: Column) -> Column:
-    return F.coalesce(before, F.lit(0)) + F.coalesce(by, F.lit(0))
+def _sum_of(before: str, by: str) -> str:
+    return f"(coalesce({before}, 0) + coalesce({by}, 0))"
 
 
-def _total(before: Column, by: Column, kind: DecimalType) -> Column:
+def _total(before: str, by: str, kind: str) -> str:
     # Spark gives the sum of two decimals one digit more; of 38 it would take that from behind the point.
-    narrow = DecimalType(37, kind.scale)
-    parts = [F.coalesce(part.cast(narrow), F.lit(0).cast(narrow)) for part in (before, by)]
-    return (parts[0] + parts[1]).cast(kind)
+    narrow = kind.replace("(38,", "(37,")
+    parts = [f"coalesce(CAST({part} AS {narrow}), CAST(0 AS {narrow}))" for part in (before, by)]
+    return f"CAST({parts[0]} + {parts[1]} AS {kind})"
 
 
-def _buffer(call: AggregateCall, place: int, name: str) -> Column:
+def _buffer(call: AggregateCall, place: int, name: str) -> str:
     """Spark's buffer of this name, from the state."""
     if name == "isEmpty":
-        return F.col(f"v{place}") == 0
+        return f"(v{place} = 0)"
     if name == "count":
-        return F.col(f"v{place}")
+        return f"v{place}"
     if name == "sum":
-        total = F.col(f"s{place}")
         # Spark starts the sums that know by other means whether they are empty from 0.
-        return (
-            total
-            if call.function == "Sum" and not call.arguments[0].startswith("decimal")
-            else F.coalesce(total, F.lit(0))
-        )
-    return F.col(f"m{place}")
+        starts_null = call.function == "Sum" and not call.arguments[0].startswith("decimal")
+        return f"s{place}" if starts_null else f"coalesce(s{place}, 0)"
+    return f"m{place}"

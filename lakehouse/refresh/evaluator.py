@@ -24,7 +24,7 @@ from enum import Enum
 
 from pyspark.sql import DataFrame
 
-from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder, column
+from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder, column, select
 from lakehouse.names import TableName
 from lakehouse.plan.algebra import CLASS_KINDS, NodeKind, PlanNode
 from lakehouse.refresh.kept_rows import KeptRows
@@ -306,8 +306,8 @@ class Evaluator:
     def _branch(self, node: PlanNode, place: int, frame: DataFrame) -> DataFrame:
         origins = node.origins[place]
         columns = [f"{column(origins[number])} AS {column(number)}" for number in node.ids]
-        return frame.selectExpr(*columns, *([WEIGHT] if WEIGHT in frame.columns else []))
+        return select(frame, [*columns, *([WEIGHT] if WEIGHT in frame.columns else [])])
 
     def _as_node(self, node: PlanNode, frame: DataFrame, *, with_sign: bool = False) -> DataFrame:
         columns = [f"{quoted(attribute.name)} AS {column(attribute.id)}" for attribute in node.output]
-        return frame.selectExpr(*columns, *([WEIGHT] if with_sign else []))
+        return select(frame, [*columns, *([WEIGHT] if with_sign else [])])

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from lakehouse.analysis.plan_binding import column
-from lakehouse.refresh.signed_rows import null_safe
+from lakehouse.analysis.local_rows import distinct_rows
+from lakehouse.analysis.plan_binding import column, select
+from lakehouse.refresh.signed_rows import matched
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +24,7 @@ class Restriction:
     def to(frame: DataFrame, ids: Sequence[int], as_ids: Sequence[int] | None = None) -> Restriction:
         """The values that the attributes `ids` have in a frame (columns `c<id>`), as values of `as_ids`."""
         keys = [f"{column(number)} AS k{place}" for place, number in enumerate(ids)]
-        return Restriction(tuple(ids if as_ids is None else as_ids), frame.selectExpr(*keys).distinct())
+        return Restriction(tuple(ids if as_ids is None else as_ids), _distinct(select(frame, keys)))
 
     def through(self, origins: Mapping[int, int], allowed: frozenset[int] | None = None) -> Restriction | None:
         """What it demands of a child's columns: `origins` maps an attribute to the child's. None if nothing."""
@@ -39,7 +39,7 @@ class Restriction:
         if len(places) == len(self.ids):
             return Restriction(below, self.values)
         kept = [f"k{place} AS k{new}" for new, place in enumerate(places)]
-        return Restriction(below, self.values.selectExpr(*kept).distinct())
+        return Restriction(below, _distinct(select(self.values, kept)))
 
     def covers(self, other: Restriction | None) -> bool:
         """Whether the other demands as many columns, so that nothing is left to ask."""
@@ -47,6 +47,10 @@ class Restriction:
 
     def applied(self, frame: DataFrame) -> DataFrame:
         """The rows of a frame that are asked for."""
-        keys = [f"k{place}" for place in range(len(self.ids))]
-        condition = null_safe([column(number) for number in self.ids], keys)
-        return frame.join(F.broadcast(self.values), condition, "left_semi")
+        pairs = [(column(number), f"k{place}") for place, number in enumerate(self.ids)]
+        return matched(frame, self.values, pairs, "left_semi")
+
+
+def _distinct(values: DataFrame) -> DataFrame:
+    here = distinct_rows(values)
+    return values.distinct() if here is None else here

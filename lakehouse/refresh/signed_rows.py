@@ -8,52 +8,71 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.analysis.plan_binding import WEIGHT
+from lakehouse.analysis.local_rows import appended_rows, joined_rows, netted_rows
+from lakehouse.analysis.plan_binding import WEIGHT, grouped, select
 
 OLD_COUNT, NEW_COUNT = "__old", "__new"
 
 
 def coming(frame: DataFrame) -> DataFrame:
     """All rows of a frame, as rows that come."""
-    return frame.selectExpr("*", f"1 AS {WEIGHT}")
+    return select(frame, ["*", f"1 AS {WEIGHT}"])
 
 
 def going(frame: DataFrame) -> DataFrame:
     """All rows of a frame, as rows that go."""
-    return frame.selectExpr("*", f"-1 AS {WEIGHT}")
+    return select(frame, ["*", f"-1 AS {WEIGHT}"])
 
 
 def reversed_signs(signed: DataFrame) -> DataFrame:
     """What undoes a change."""
-    return signed.selectExpr(*_values(signed), f"-{WEIGHT} AS {WEIGHT}")
+    return select(signed, [*_values(signed), f"-{WEIGHT} AS {WEIGHT}"])
 
 
 def together(frames: Sequence[DataFrame]) -> DataFrame:
     """Several changes of the same columns as one."""
+    if len(frames) == 1:
+        return frames[0]
+    if (here := appended_rows(frames)) is not None:
+        return here
     first = frames[0].columns
-    alike = (frame if frame.columns == first else frame.selectExpr(*map(quoted, first)) for frame in frames)
+    alike = (frame if frame.columns == first else select(frame, list(map(quoted, first))) for frame in frames)
     return reduce(DataFrame.unionAll, alike)
 
 
 def net(signed: DataFrame) -> DataFrame:
     """Every distinct row once, with the sum of its signs in `__w`, never 0."""
-    summed = signed.groupBy(*_values(signed)).agg(F.expr(f"CAST(sum({WEIGHT}) AS INT) AS {WEIGHT}"))
+    if (here := netted_rows(signed)) is not None:
+        return here
+    summed = grouped(signed, _values(signed), [f"CAST(sum({WEIGHT}) AS INT) AS {WEIGHT}"])
     return summed.where(f"{WEIGHT} <> 0")
 
 
 def unit(netted: DataFrame) -> DataFrame:
     """The same change with every sign +1 or -1: rows are repeated."""
     signs = f"explode(array_repeat(CAST(signum({WEIGHT}) AS INT), abs({WEIGHT}))) AS {WEIGHT}"
-    return netted.selectExpr(*_values(netted), signs)
+    return select(netted, [*_values(netted), signs])
 
 
 def remaining(signed: DataFrame) -> DataFrame:
     """The rows themselves, where it is known that no row goes that has not come."""
     return unit(net(signed)).where(f"{WEIGHT} > 0").drop(WEIGHT)
+
+
+def matched(
+    left: DataFrame, right: DataFrame, pairs: Sequence[tuple[str, str]], how: Literal["left", "left_semi", "left_anti"]
+) -> DataFrame:
+    """The left rows with those of the right whose columns are pairwise equal, NULL being equal to NULL; of the right
+    there are so few that they are sent around. No two columns of the frames may have one name."""
+    if (here := joined_rows(left, right, pairs, how)) is not None:
+        return here
+    lefts, rights = [one for one, _ in pairs], [other for _, other in pairs]
+    return left.join(F.broadcast(right), null_safe(lefts, rights), how)
 
 
 def null_safe(left: Sequence[str], right: Sequence[str]) -> Column:

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
-from lakehouse.analysis.plan_binding import column
+from lakehouse.analysis.local_rows import literal_rows
+from lakehouse.analysis.plan_binding import column, select
 from lakehouse.plan.maintenance import Maintenance
 from lakehouse.plan.sieve import NO_SIEVE, Sieve
 from lakehouse.refresh.aggregate_state import AggregateState
 from lakehouse.refresh.evaluator import Evaluator, Side
 from lakehouse.refresh.restriction import Restriction
 from lakehouse.refresh.sifting import marked, masks
-from lakehouse.refresh.signed_rows import coming, going, net, null_safe, together
+from lakehouse.refresh.signed_rows import coming, going, matched, net, quoted, together
 from lakehouse.refresh.view_change import ViewChange, key_names, keyed_change, through
 from lakehouse.storage.keyed_rows import rows_of_keys
 from lakehouse.storage.staged_write import TableWrite
@@ -68,9 +68,9 @@ class ChangedState:
 
     def view_change(self, columns: Sequence[str], sieve: Sieve = NO_SIEVE) -> ViewChange:
         """By what the view's rows change: the touched groups' rows before and after."""
-        after = through(self.evaluator, self.maintenance, self.state.results(self.state.after(self.applied)), columns)
-        before = through(self.evaluator, self.maintenance, self.state.results(self.state.before(self.applied)), columns)
-        signed = net(together([coming(after), going(before)]))
+        both = together([coming(self.state.after(self.applied)), going(self.state.before(self.applied))])
+        rows = through(self.evaluator, self.maintenance, self.state.results(both, signed=True), columns)
+        signed = net(rows)
         if sieve.predicates:
             signed = self.evaluator.keep(marked(signed, sieve))
         hidden = masks(sieve)
@@ -78,11 +78,11 @@ class ChangedState:
 
     def all_after(self) -> DataFrame:
         """The states of all groups after the change."""
-        keys = list(self.state.key_columns)
-        touched = self.applied.select(*[F.col(name).alias(f"k{place}") for place, name in enumerate(keys)])
-        names = [f"k{place}" for place in range(len(keys))]
-        untouched = self.table.rows(self.session).join(F.broadcast(touched), null_safe(keys, names), "left_anti")
-        return untouched.unionByName(self.state.after(self.applied))
+        names = self.state.key_columns
+        touched = select(self.applied, [f"{name} AS k{place}" for place, name in enumerate(names)])
+        pairs = [(name, f"k{place}") for place, name in enumerate(names)]
+        untouched = matched(self.table.rows(self.session), touched, pairs, "left_anti")
+        return together([select(untouched, self.state.columns), self.state.after(self.applied)])
 
 
 def state_change(
@@ -94,14 +94,16 @@ def state_change(
     if below is None:
         return None
     state = AggregateState(evaluator.binder, body)
+    if (here := literal_rows(below)) is not None:
+        below = here[0].coalesce(1)  # in one partition: groups of few rows need no exchange
     change, rows = evaluator.counted(state.change(below))
     if not rows:
         return None
-    keys = list(state.key_columns)
-    stored = table.rows(session, change.select(*keys) if keys else None)
-    touched = change.select(*[F.col(name).alias(f"k{place}") for place, name in enumerate(keys)])
-    names = [f"k{place}" for place in range(len(keys))]
-    before = stored.join(F.broadcast(touched), null_safe(keys, names), "left_semi") if keys else stored
+    keys = state.key_columns
+    stored = table.rows(session, select(change, keys) if keys else None)
+    touched = select(change, [f"{name} AS k{place}" for place, name in enumerate(keys)]) if keys else None
+    pairs = [(name, f"k{place}") for place, name in enumerate(keys)]
+    before = stored if touched is None else matched(stored, touched, pairs, "left_semi")
     applied, groups = evaluator.counted(state.applied(before, change))
     if state.may_read_again:
         applied = _read_again(evaluator, state, maintenance, applied)
@@ -120,22 +122,17 @@ def first_rows(evaluator: Evaluator, maintenance: Maintenance, columns: Sequence
     for node in reversed(maintenance.beyond):
         frame = evaluator.over(node, [frame], ordered=True)
     names = [column(number) for number in maintenance.root.ids]
-    return frame.select(*[F.col(found).alias(name) for found, name in zip(names, columns, strict=True)])
+    return select(frame, [f"{found} AS {quoted(name)}" for found, name in zip(names, columns, strict=True)])
 
 
 def _read_again(evaluator: Evaluator, state: AggregateState, maintenance: Maintenance, applied: DataFrame) -> DataFrame:
     """The applied change with the groups read again that it does not determine."""
-    again, rows = evaluator.counted(applied.where("__again"))
+    again, rows = evaluator.counted(state.again(applied))
     if not rows:
         return applied
-    body = maintenance.body
     wanted = None
     if state.keys:
-        named = again.select(*[F.col(g).alias(column(k)) for g, k in zip(state.key_columns, state.keys, strict=True)])
+        named = select(again, [f"{g} AS {column(k)}" for g, k in zip(state.key_columns, state.keys, strict=True)])
         wanted = Restriction.to(named, state.keys)
-    totals = state.totals(evaluator.state(body.children[0], Side.NEW, wanted))
-    names = [f"z_{name}" for name in state.key_columns]
-    known = again.select(*[F.col(g).alias(z) for g, z in zip(state.key_columns, names, strict=True)], "__before")
-    joined = totals.join(known, null_safe(list(state.key_columns), names)).drop(*names)
-    redone = joined.withColumn("__again", F.lit(False))
-    return evaluator.keep(applied.where(~F.col("__again")).unionByName(redone))
+    totals = evaluator.keep(state.totals(evaluator.state(maintenance.body.children[0], Side.NEW, wanted)))
+    return evaluator.keep(state.redone(applied, again, totals))

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.analysis.plan_binding import WEIGHT, column
+from lakehouse.analysis.local_rows import joined_rows
+from lakehouse.analysis.plan_binding import WEIGHT, column, select
 from lakehouse.plan.change_set import CHANGE, Change
 from lakehouse.plan.maintenance import Maintenance
 from lakehouse.plan.sieve import NO_SIEVE, Sieve
 from lakehouse.refresh.evaluator import Evaluator, Side
 from lakehouse.refresh.restriction import Restriction
 from lakehouse.refresh.sifting import is_dropped, marked, masks
-from lakehouse.refresh.signed_rows import coming, going, named, net, null_safe, quoted, together
+from lakehouse.refresh.signed_rows import coming, going, matched, named, net, null_safe, quoted, together
 
 WAS = "was"  # stands before the names of the hidden columns of the row that another replaces
 _OLD, _NEW = "__old", "__new"
@@ -53,7 +54,7 @@ def classes_change(
     names = key_names(maintenance, columns)
     keys = [f"k{place}" for place in range(len(names))]
     target = stored(touched.values.toDF(*names))
-    old = target.join(F.broadcast(touched.values), null_safe(names, keys), "left_semi")
+    old = matched(target, touched.values, list(zip(names, keys, strict=True)), "left_semi")
     if sieve.dropped:  # those rows are kept nowhere: what they were is computed
         before = evaluator.over(body, [evaluator.state(body.children[0], Side.OLD, touched)])
         gone = marked(through(evaluator, maintenance, before, columns), sieve).where(is_dropped(sieve))
@@ -128,6 +129,8 @@ def keyed_change(
         counted = netted.withColumn(_OLD, F.when(F.col(WEIGHT) < 0, one).otherwise(0))
         counted = counted.withColumn(_NEW, F.when(F.col(WEIGHT) > 0, one).otherwise(0))
         return ViewChange(_from_counts(counted, columns), None, netted)
+    if (here := _paired(netted, columns, key, hidden)) is not None:
+        return ViewChange(here, tuple(key), netted)
     row = F.max_by(F.struct(*map(named, columns)), F.col(WEIGHT)).alias("__row")
     signs = [F.max(WEIGHT).alias("__high"), F.min(WEIGHT).alias("__low")]
     signs += [F.min_by(name, F.col(WEIGHT)).alias(f"{WAS}{name}") for name in hidden]
@@ -142,13 +145,34 @@ def keyed_change(
     return ViewChange(grouped.select(*values, *before, kind.alias(CHANGE)), tuple(key), netted)
 
 
+def _paired(
+    netted: DataFrame, columns: Sequence[str], key: Sequence[str], hidden: Sequence[str]
+) -> DataFrame | None:
+    """The same of rows that are part of the plan: by finding the row that goes for each that comes."""
+    came = select(netted.where(f"{WEIGHT} > 0"), list(map(quoted, columns)))
+    went = select(netted.where(f"{WEIGHT} < 0"), list(map(quoted, columns)))
+    places = [f"{WAS}.{place}" for place in range(len(key))]
+    names = [f"{quoted(name)} AS {quoted(place)}" for name, place in zip(key, places, strict=True)]
+    before = [f"{quoted(name)} AS {quoted(WAS + name)}" for name in hidden]
+    replaced = select(went, [*names, *before, "true AS __went"])
+    there = joined_rows(came, replaced, list(zip(key, places, strict=True)), "left")
+    gone = joined_rows(went, select(came, names), list(zip(key, places, strict=True)), "left_anti")
+    if there is None or gone is None:
+        return None
+    kind = f"CASE WHEN __went THEN '{Change.UPDATE.value}' ELSE '{Change.INSERT.value}' END AS {CHANGE}"
+    was = [quoted(WAS + name) for name in hidden]
+    entering = select(there, [*map(quoted, columns), *was, kind])
+    leaving = select(gone, [*map(quoted, columns), *before, f"'{Change.DELETE.value}' AS {CHANGE}"])
+    return together([entering, leaving])
+
+
 def through(evaluator: Evaluator, maintenance: Maintenance, frame: DataFrame, columns: Sequence[str]) -> DataFrame:
     """The body's rows as rows of the view, under its column names; a sign is kept."""
     for node in reversed(maintenance.above):
         frame = evaluator.over(node, [frame])
     ids = [column(number) for number in maintenance.root.ids]
     chosen = [f"{found} AS {quoted(name)}" for found, name in zip(ids, columns, strict=True)]
-    return frame.selectExpr(*chosen, *([WEIGHT] if WEIGHT in frame.columns else []))
+    return select(frame, [*chosen, *([WEIGHT] if WEIGHT in frame.columns else [])])
 
 
 def key_names(maintenance: Maintenance, columns: Sequence[str]) -> list[str]:

@@ -170,13 +170,13 @@ def test_a_view_with_its_change_applied_is_what_its_query_gives(lab: Lab, query:
 
 
 def test_without_null_as_a_class_rows_stay(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def plain(left: Sequence[str], right: Sequence[str]) -> Any:
+    def plain(left: DataFrame, right: DataFrame, pairs: Sequence[tuple[str, str]], how: str) -> DataFrame:
         condition = F.lit(True)
-        for one, other in zip(left, right, strict=True):
+        for one, other in pairs:
             condition = condition & (F.col(one) == F.col(other))
-        return condition
+        return left.join(right, condition, how)
 
-    monkeypatch.setattr(restriction, "null_safe", plain)
+    monkeypatch.setattr(restriction, "matched", plain)
     query = "SELECT shop, count(DISTINCT amount) AS kinds FROM lab.sales GROUP BY shop"
     rows = {SALES: Rows(old=[(1, None, 5)], new=[(1, None, 5), (2, None, 6)])}
     after, wanted = lab.refreshed(query, rows)
