@@ -85,8 +85,9 @@ public class LocalRows {
         return frame(session, relation(found.output(), new ArrayList(kept.values())));
     }
 
-    /** Every row once with the sum of its signs, if that is not 0; the sign is the last column. */
-    public Object netted(Object session, Object frame, int most) {
+    /** Every row once with the sum of its signs, if that is not 0, or as often as that says with +1 or -1; the sign is
+     * the last column. */
+    public Object netted(Object session, Object frame, boolean unit, int most) {
         LocalRelation found = rows(frame, most);
         if (found == null) {
             return null;
@@ -120,8 +121,11 @@ public class LocalRows {
                 for (int place = 0; place < sign; place++) {
                     cells[place] = row.get(place, types[place]);
                 }
-                cells[sign] = sum;
-                rows.add(new GenericInternalRow(cells));
+                int times = unit ? Math.abs(sum.intValue()) : 1;
+                cells[sign] = unit ? Integer.valueOf(sum.intValue() > 0 ? 1 : -1) : sum;
+                for (int copy = 0; copy < times; copy++) {
+                    rows.add(new GenericInternalRow(cells));
+                }
             }
         }
         return frame(session, relation(found.output(), rows));

@@ -48,9 +48,10 @@ def distinct_rows(frame: DataFrame) -> DataFrame | None:
     return None if found is None else _frame(found, frame)
 
 
-def netted_rows(signed: DataFrame) -> DataFrame | None:
-    """Every row once, with the sum of its signs in the last column, `__w` (int), if that is not 0."""
-    found = _rows(signed).netted(_session(signed), signed._jdf, MOST_ROWS)
+def netted_rows(signed: DataFrame, *, unit: bool = False) -> DataFrame | None:
+    """Every row once, with the sum of its signs in the last column, `__w` (int), if that is not 0; as a `unit` change
+    a row is there as often as that says, with +1 or -1."""
+    found = _rows(signed).netted(_session(signed), signed._jdf, unit, MOST_ROWS)
     return None if found is None else _frame(found, signed)
 
 

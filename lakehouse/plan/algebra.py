@@ -113,3 +113,14 @@ class PlanNode:
     def is_changed(self, changed: frozenset[TableName]) -> bool:
         """Whether one of these datasets feeds it."""
         return not self.datasets.isdisjoint(changed)
+
+
+def used_attributes(root: PlanNode) -> frozenset[int]:
+    """The identifiers of all columns that the rows of the query depend on; its sources' other columns do not matter."""
+    found = set(root.ids)
+    for node in root.walk():
+        found.update(node.decides, node.keys, *node.uses.values())
+        found.update(*((key.left, key.right) for key in node.equi))
+        if not node.uses:  # nothing is known of how its columns come about
+            found.update(*(child.ids for child in node.children))
+    return frozenset(found)

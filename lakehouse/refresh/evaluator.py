@@ -18,12 +18,13 @@ An old result is the new one without the change; only unrestricted ones are read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from pyspark.sql import DataFrame
 
+from lakehouse.analysis.local_rows import literal_rows
 from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder, column, select
 from lakehouse.names import TableName
 from lakehouse.plan.algebra import CLASS_KINDS, NodeKind, PlanNode
@@ -38,6 +39,7 @@ from lakehouse.refresh.signed_rows import (
     reversed_signs,
     together,
     unit,
+    unit_if_here,
 )
 
 
@@ -52,27 +54,39 @@ class Side(str, Enum):
 class SourceRows:
     """A dataset's rows in its two states, read when asked for: frames with the dataset's own column names. `change`
     has `__w` beside them, of +1 and -1 only if `is_unit`, and is None where nothing changed. `is_small` tells that
-    reading it whole costs no more than choosing."""
+    reading it whole costs no more than choosing. `looked_up` finds the new rows of a few key values (a frame of columns
+    of the dataset), of the columns named; None where reading it all is as quick."""
 
     new: Callable[[], DataFrame]
     old: Callable[[], DataFrame]
     change: DataFrame | None = None
     is_unit: bool = False
     is_small: bool = False
+    looked_up: Callable[[DataFrame, Sequence[str]], DataFrame | None] | None = None
 
 
 class Evaluator:
-    """Evaluates the nodes of one query over its sources' states. Frames that are used twice are kept until `close`."""
+    """Evaluates the nodes of one query over its sources' states. Frames that are used twice are kept until `close`.
 
-    def __init__(self, binder: PlanBinder, sources: Mapping[TableName, SourceRows]) -> None:
+    `used` are the attributes that the query needs (all, if it is not given); `expects_few` as `KeptRows` takes it."""
+
+    def __init__(
+        self,
+        binder: PlanBinder,
+        sources: Mapping[TableName, SourceRows],
+        used: frozenset[int] | None = None,
+        *,
+        expects_few: bool = True,
+    ) -> None:
         self.binder = binder
+        self._used = used
         self._sources = sources
         self._changed = frozenset(name for name, rows in sources.items() if rows.change is not None)
         self._deltas: dict[int, DataFrame | None] = {}
         self._known: set[int] = set()
         self._states: dict[tuple[int, Side, int | None], DataFrame] = {}
         self._restrictions: list[Restriction] = []  # kept alive: states are remembered by their identity
-        self._kept = KeptRows()
+        self._kept = KeptRows(expects_few=expects_few)
 
     def close(self) -> None:
         """Lets go of what was kept."""
@@ -125,7 +139,7 @@ class Evaluator:
                 return self._source_change(node)
             case NodeKind.MAP | NodeKind.FILTER:
                 below = self.delta(node.children[0])
-                return self.over(node, [below]) if below is not None else None
+                return unit_if_here(self.over(node, [below])) if below is not None else None
             case NodeKind.UNION:
                 changes = enumerate(map(self.delta, node.children))
                 branches = [self._branch(node, place, frame) for place, frame in changes if frame is not None]
@@ -231,6 +245,8 @@ class Evaluator:
             case NodeKind.SOURCE:
                 assert node.dataset is not None
                 rows = self._sources[node.dataset]
+                if wanted is not None and side is Side.NEW and (found := self._looked_up(node, wanted)) is not None:
+                    return wanted.applied(found)
                 frame = self._as_node(node, rows.new() if side is Side.NEW else rows.old())
                 return wanted.applied(frame) if wanted is not None else frame
             case NodeKind.UNION:
@@ -294,6 +310,25 @@ class Evaluator:
 
     def _is_small(self, node: PlanNode) -> bool:
         return all(self._sources[name].is_small for name in node.datasets)
+
+    def _looked_up(self, node: PlanNode, wanted: Restriction) -> DataFrame | None:
+        """The source's rows that hold what is wanted, and perhaps others, without reading them all."""
+        assert node.dataset is not None
+        look = self._sources[node.dataset].looked_up
+        if look is None or (known := literal_rows(wanted.values)) is None:
+            return None
+        names = {attribute.id: attribute.name for attribute in node.output}
+        needed = [number for number in node.ids if self._used is None or number in self._used]
+        rows = look(known[0].toDF(*(names[number] for number in wanted.ids)), [names[number] for number in needed])
+        if rows is None:
+            return None
+        there = {*needed, *wanted.ids}
+        columns = [
+            f"{quoted(attribute.name) if attribute.id in there else f'CAST(NULL AS {attribute.type})'} "
+            f"AS {column(attribute.id)}"
+            for attribute in node.output
+        ]
+        return select(rows, columns)
 
     # --- frames ---
 

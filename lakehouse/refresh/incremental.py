@@ -4,16 +4,18 @@ commit of the rows that differ. Where that cannot be, a `Fallback` says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.analysis.algebra import Algebra, read_algebra
+from lakehouse.analysis.local_rows import MOST_ROWS
 from lakehouse.analysis.plan_binding import PlanBinder
 from lakehouse.errors import ChangeFeedError
 from lakehouse.names import TableName
+from lakehouse.plan.algebra import used_attributes
 from lakehouse.plan.cost import Prediction, predict
 from lakehouse.plan.explanation import mode_of
 from lakehouse.plan.maintenance import (
@@ -38,7 +40,7 @@ from lakehouse.refresh.view_change import ViewChange, classes_change, difference
 from lakehouse.storage.change_commit import StagedChange, stage_change
 from lakehouse.storage.change_feed import FeedCache
 from lakehouse.storage.change_rows import ChangeRows
-from lakehouse.storage.keyed_rows import rows_of_keys, table_schema
+from lakehouse.storage.keyed_rows import looked_up_rows, rows_of_keys, table_schema
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, stage_write
 
 _FEW_ROWS = 10_000
@@ -143,7 +145,12 @@ def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
         sources, rows_in, inserts_only = _sources(inputs)
     except ChangeFeedError as error:
         return Fallback(ReasonCode.FEED_UNAVAILABLE, error.message)
-    evaluator = Evaluator(PlanBinder(inputs.query.sparkSession, algebra.operators), sources)
+    evaluator = Evaluator(
+        PlanBinder(inputs.query.sparkSession, algebra.operators),
+        sources,
+        used_attributes(algebra.root),
+        expects_few=rows_in <= MOST_ROWS,
+    )
     try:
         if inserts_only and is_monotone:
             found = _appended(inputs, algebra, evaluator, rows_in)
@@ -160,7 +167,7 @@ def stage_difference(inputs: ViewInputs) -> StagedDifference:
 
     Raises ChangeError for columns that rows cannot be told apart by (see `can_differ`).
     """
-    kept = KeptRows()
+    kept = KeptRows(expects_few=False)
     quarantine, sieve = inputs.quarantine, inputs.quarantine.sieve
     try:
         sifted = Sifted(inputs.query, sieve)
@@ -231,7 +238,7 @@ def _sources(inputs: ViewInputs) -> tuple[dict[TableName, SourceRows], int, bool
     rows: dict[TableName, SourceRows] = {}
     total, inserts_only = 0, True
     for name, source in inputs.sources.items():
-        is_small = source.change.table_bytes <= _SMALL_TABLE and source.change.table_rows is not None
+        is_small = _is_small(source.change)
         change, is_unit = None, False
         if source.change.changes_rows:
             feed = inputs.feeds.read(source.location, source.change)
@@ -244,17 +251,28 @@ def _sources(inputs: ViewInputs) -> tuple[dict[TableName, SourceRows], int, bool
             change=change,
             is_unit=is_unit,
             is_small=is_small,
+            looked_up=None if is_small else partial(_looked_up, session, source),
         )
     return rows, total, inserts_only
 
 
+def _is_small(change: TableChange) -> bool:
+    rows = change.table_rows
+    return rows is not None and rows <= _FEW_ROWS and change.table_bytes <= _SMALL_TABLE
+
+
 def _table_rows(session: SparkSession, source: SourceVersions, version: int) -> DataFrame:
-    known = source.change.table_rows
-    if known is not None and known <= _FEW_ROWS and source.change.table_bytes <= _SMALL_TABLE:
+    if _is_small(source.change):
         return rows_of_keys(session, source.location, version, None)
     if version == source.change.to_version:
         return source.frame
     return session.read.format("delta").option("versionAsOf", version).load(source.location)
+
+
+def _looked_up(
+    session: SparkSession, source: SourceVersions, keys: DataFrame, columns: Sequence[str]
+) -> DataFrame | None:
+    return looked_up_rows(session, source.location, source.change.to_version, keys, columns)
 
 
 def _appended(inputs: ViewInputs, algebra: Algebra, evaluator: Evaluator, rows_in: int) -> StagedIncrement:

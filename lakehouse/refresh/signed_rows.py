@@ -59,8 +59,17 @@ def unit(netted: DataFrame) -> DataFrame:
     return select(netted, [*_values(netted), signs])
 
 
+def unit_if_here(signed: DataFrame) -> DataFrame:
+    """A change with what cancels left out, if its rows are part of the plan: an update of columns that a projection
+    leaves out is no change any more, and need not be looked for in what it would join."""
+    here = netted_rows(signed, unit=True)
+    return signed if here is None else here
+
+
 def remaining(signed: DataFrame) -> DataFrame:
     """The rows themselves, where it is known that no row goes that has not come."""
+    if (here := netted_rows(signed, unit=True)) is not None:
+        return here.where(f"{WEIGHT} > 0").drop(WEIGHT)
     return unit(net(signed)).where(f"{WEIGHT} > 0").drop(WEIGHT)
 
 

@@ -7,6 +7,7 @@ A refresh reads the tables it has just written, so that would be most of what a 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -18,8 +19,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
+from lakehouse.storage.key_lookup import find_rows, lookup_column
+
 _LARGEST_READ = 64 << 20  # bytes of files that this process reads at once
 _MOST_ROWS = 20_000  # what goes into a plan as rows
+_MOST_FOUND = 50_000  # the same for rows of a large table, which cost more to find by other means
 _FILTERED_TYPES = (pa.types.is_integer, pa.types.is_string, pa.types.is_date, pa.types.is_boolean)
 
 
@@ -34,6 +38,9 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: DataF
     perhaps others. NULL is a value like any other. Without `keys` all rows."""
     frame = session.read.format("delta").option("versionAsOf", version)
     table = _plain_table(location, version)
+    if table is not None and keys is not None and _bytes(table) > _LARGEST_READ:
+        found = looked_up_rows(session, location, version, keys, [field.name for field in _nullable(table).fields])
+        return frame.load(location) if found is None else found
     if table is None or _bytes(table) > _LARGEST_READ:
         return frame.load(location)
     condition = None
@@ -51,6 +58,24 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: DataF
     if not rows.num_rows:  # PySpark cannot read columns of no chunks
         return session.createDataFrame([], schema)
     return session.createDataFrame(rows, schema=schema)
+
+
+def looked_up_rows(
+    session: SparkSession, location: str, version: int, keys: DataFrame, columns: Sequence[str]
+) -> DataFrame | None:
+    """As `rows_of_keys`, of a large table: these of its columns. None where Spark finds them as quickly: many rows, or
+    keys that cannot be looked for in files."""
+    table = _plain_table(location, version)
+    values = keys.toArrow() if table is not None else None
+    name = lookup_column(values) if values is not None else None
+    if table is None or values is None or name is None:
+        return None
+    fields = {field.name: field for field in _nullable(table).fields}
+    schema = StructType([fields[column] for column in dict.fromkeys((*columns, *values.column_names))])
+    rows = find_rows(table, values, name, to_arrow_schema(schema), _MOST_FOUND)
+    if rows is None:
+        return None
+    return session.createDataFrame(rows, schema=schema) if rows.num_rows else session.createDataFrame([], schema)
 
 
 def _plain_table(location: str, version: int) -> DeltaTable | None:
