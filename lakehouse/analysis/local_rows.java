@@ -7,10 +7,12 @@ import java.util.Map;
 
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.Attribute;
+import org.apache.spark.sql.catalyst.expressions.AttributeReference;
 import org.apache.spark.sql.catalyst.expressions.BoundReference;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 import org.apache.spark.sql.catalyst.expressions.InterpretedUnsafeProjection;
 import org.apache.spark.sql.catalyst.expressions.JoinedRow;
+import org.apache.spark.sql.catalyst.expressions.NamedExpression$;
 import org.apache.spark.sql.catalyst.expressions.UnsafeProjection;
 import org.apache.spark.sql.catalyst.plans.logical.LocalRelation;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
@@ -18,7 +20,11 @@ import org.apache.spark.sql.catalyst.util.UnsafeRowUtils;
 import org.apache.spark.sql.classic.Dataset;
 import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.execution.QueryExecution;
+import org.apache.spark.sql.execution.arrow.ArrowConverters$;
 import org.apache.spark.sql.types.DataType;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.Metadata;
+import org.apache.spark.unsafe.types.UTF8String;
 
 /** See local_rows.py. Rows are equal if Spark's hash joins and aggregates take them for equal: by their bytes. */
 public class LocalRows {
@@ -188,6 +194,90 @@ public class LocalRows {
             output.addAll(listed(nullable(theirs.output())));
         }
         return frame(session, relation(seq(output), rows));
+    }
+
+    /** Of netted rows, whose last column is the sign: every row that comes, as `update` where one of its key goes and
+     * as `insert` where none does, and the others that go as `delete`; the word in a column of the name `word`. Of the
+     * row that another replaces, or that goes, the columns `hidden` stand before it under `was` and their names. */
+    public Object paired(Object session, Object frame, List keys, List hidden, String was, String word, int most) {
+        LocalRelation found = rows(frame, most);
+        if (found == null) {
+            return null;
+        }
+        List places = new ArrayList();
+        for (Iterator each = keys.iterator(); each.hasNext();) {
+            places.add(place(found.output(), (String) each.next()));
+        }
+        if (!comparable(found.output(), places)) {
+            return null;
+        }
+        int sign = found.output().size() - 1;
+        List output = listed(found.output()).subList(0, sign);
+        int[] kept = new int[hidden.size()];
+        for (int number = 0; number < kept.length; number++) {
+            kept[number] = place(found.output(), (String) hidden.get(number)).intValue();
+            Attribute shown = (Attribute) found.output().apply(kept[number]);
+            output.add(shown.withName(was + shown.name()).withNullability(true));
+        }
+        output.add(new AttributeReference(word, DataTypes.StringType, false, Metadata.empty(),
+            NamedExpression$.MODULE$.newExprId(), seq(new ArrayList())));
+        UnsafeProjection bytes = bytes(found.output(), places);
+        Map gone = new LinkedHashMap();
+        List rows = listed(found.data());
+        for (Iterator each = rows.iterator(); each.hasNext();) {
+            InternalRow row = (InternalRow) each.next();
+            if (row.getInt(sign) < 0 && gone.put(bytes.apply(row).copy(), row) != null) {
+                return null; // not a key
+            }
+        }
+        DataType[] types = types(found.output());
+        List changes = new ArrayList();
+        for (Iterator each = rows.iterator(); each.hasNext();) {
+            InternalRow row = (InternalRow) each.next();
+            if (row.getInt(sign) > 0) {
+                InternalRow before = (InternalRow) gone.remove(bytes.apply(row));
+                changes.add(change(row, before, sign, kept, types, before == null ? "insert" : "update"));
+            }
+        }
+        for (Iterator each = gone.values().iterator(); each.hasNext();) {
+            InternalRow row = (InternalRow) each.next();
+            changes.add(change(row, row, sign, kept, types, "delete"));
+        }
+        return frame(session, relation(seq(output), changes));
+    }
+
+    private InternalRow change(InternalRow row, InternalRow before, int sign, int[] kept, DataType[] types, String word) {
+        Object[] cells = new Object[sign + kept.length + 1];
+        for (int place = 0; place < sign; place++) {
+            cells[place] = row.get(place, types[place]);
+        }
+        for (int number = 0; number < kept.length; number++) {
+            cells[sign + number] = before == null ? null : before.get(kept[number], types[kept[number]]);
+        }
+        cells[sign + kept.length] = UTF8String.fromString(word);
+        return new GenericInternalRow(cells);
+    }
+
+    /** The frame's rows in Arrow's stream format; null if they are not here. */
+    public byte[] arrow(Object session, Object frame, int most) {
+        LocalRelation found = rows(frame, most);
+        if (found == null) {
+            return null;
+        }
+        org.apache.spark.sql.internal.SQLConf conf = ((SparkSession) session).sessionState().conf();
+        String zone = conf.sessionLocalTimeZone();
+        boolean large = conf.arrowUseLargeVarTypes();
+        if (found.data().isEmpty()) {
+            return ArrowConverters$.MODULE$.createEmptyArrowBatch(found.schema(), zone, true, large);
+        }
+        UnsafeProjection bytes = bytes(found.output(), null);
+        List rows = new ArrayList();
+        for (Iterator each = listed(found.data()).iterator(); each.hasNext();) {
+            rows.add(bytes.apply((InternalRow) each.next()).copy());
+        }
+        scala.collection.Iterator batches = ArrowConverters$.MODULE$.toBatchWithSchemaIterator(
+            seq(rows).iterator(), found.schema(), 0L, 0L, zone, true, large);
+        return (byte[]) batches.next();
     }
 
     private LocalRelation rows(Object frame, int most) {

@@ -13,9 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from lakehouse.analysis.java_source import compiled
+from lakehouse.plan.change_set import CHANGE
 
 MOST_ROWS = 20_000
 """More rows than these are Spark's."""
@@ -66,6 +69,29 @@ def joined_rows(
     names = _java_list(left, [name for pair in pairs for name in pair])
     found = _rows(left).joined(_session(left), left._jdf, right._jdf, names, how, MOST_ROWS)
     return None if found is None else _frame(found, left)
+
+
+def paired_rows(netted: DataFrame, key: Sequence[str], hidden: Sequence[str], was: str) -> DataFrame | None:
+    """A netted change (its last column is `__w`) in which a key occurs in one row that comes and one that goes at most,
+    as a change set: every row that comes, an update where one of its key goes, and the others that go.
+
+    Columns: the rows', without the sign; the columns `hidden` of the row that goes, under `was` and their names;
+    `_change` (see `plan.change_set`)."""
+    keys, kept = _java_list(netted, key), _java_list(netted, hidden)
+    found = _rows(netted).paired(_session(netted), netted._jdf, keys, kept, was, CHANGE, MOST_ROWS)
+    return None if found is None else _frame(found, netted)
+
+
+def arrow_rows(frame: DataFrame) -> pa.Table:
+    """The frame's rows in this process's memory, as `toArrow` gives them; of rows of the plan without a job."""
+    found = _rows(frame).arrow(_session(frame), frame._jdf, MOST_ROWS)
+    if found is None:
+        return frame.toArrow()
+    schema = to_arrow_schema(frame.schema, error_on_duplicated_field_names_in_struct=True)
+    rows = pa.ipc.open_stream(found).read_all().cast(schema)
+    # In buffers of its own: those of the JVM lack the offsets of a nested text without values, as Arrow's format
+    # allows, and not every reader does.
+    return rows.take(pa.array(range(rows.num_rows), pa.int64()))
 
 
 def _rows(frame: DataFrame) -> Any:

@@ -11,7 +11,7 @@ from functools import partial
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.analysis.algebra import Algebra, read_algebra
-from lakehouse.analysis.local_rows import MOST_ROWS
+from lakehouse.analysis.local_rows import MOST_ROWS, arrow_rows
 from lakehouse.analysis.plan_binding import PlanBinder
 from lakehouse.errors import ChangeFeedError
 from lakehouse.names import TableName
@@ -223,7 +223,7 @@ def _obstacle(inputs: ViewInputs) -> Fallback | None:
 
 
 def _rows_of_keys(inputs: ViewInputs, keys: DataFrame) -> DataFrame:
-    there = rows_of_keys(inputs.query.sparkSession, inputs.write.path, inputs.version, keys)
+    there = rows_of_keys(inputs.query.sparkSession, inputs.write.path, inputs.version, arrow_rows(keys))
     return inputs.quarantine.with_rows(there, inputs.query.columns)
 
 
@@ -272,7 +272,7 @@ def _table_rows(session: SparkSession, source: SourceVersions, version: int) -> 
 def _looked_up(
     session: SparkSession, source: SourceVersions, keys: DataFrame, columns: Sequence[str]
 ) -> DataFrame | None:
-    return looked_up_rows(session, source.location, source.change.to_version, keys, columns)
+    return looked_up_rows(session, source.location, source.change.to_version, arrow_rows(keys), columns)
 
 
 def _appended(inputs: ViewInputs, algebra: Algebra, evaluator: Evaluator, rows_in: int) -> StagedIncrement:
@@ -319,9 +319,7 @@ def _maintained(
             change = difference(rows, old, None, sieve, keep=evaluator.keep)
         else:
             change = changed.view_change(algebra.columns, sieve)
-        state_rows = (
-            None if changed is None else ChangeRows(rows=changed.rows, key=changed.key, at_most=changed.most_rows)
-        )
+        state_rows = None if changed is None else _change_rows(changed.rows, changed.key, changed.most_rows)
         state = stage_change(inputs.query.sparkSession, inputs.state.write, state_rows) if state_rows else None
     else:
         by = classes_change if maintenance.strategy is Strategy.CLASSES else signed_change
@@ -357,11 +355,15 @@ def _staged(
     if not count:
         return None, aside
     session = inputs.query.sparkSession
-    found = ChangeRows(rows=rows, key=change.key, at_most=count)
+    found = _change_rows(rows, change.key, count)
     staged = stage_change(session, inputs.write, found, expected_version=inputs.version)
     if inputs.judge is not None:
         inputs.judge(rows_after_change(_stored(inputs), replace(of_table, rows=rows)))
     return staged, aside
+
+
+def _change_rows(rows: DataFrame, key: tuple[str, ...] | None, at_most: int) -> ChangeRows:
+    return ChangeRows(rows=arrow_rows(rows) if at_most <= MOST_ROWS else rows, key=key, at_most=at_most)
 
 
 def _sum(before: Mapping[str, int], by: Mapping[str, int]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
-from lakehouse.analysis.local_rows import literal_rows
+from lakehouse.analysis.local_rows import arrow_rows, literal_rows
 from lakehouse.analysis.plan_binding import column, select
 from lakehouse.plan.maintenance import Maintenance
 from lakehouse.plan.sieve import NO_SIEVE, Sieve
@@ -35,7 +35,7 @@ class StateTable:
 
     def rows(self, session: SparkSession, keys: DataFrame | None = None) -> DataFrame:
         """The groups' states: all, or at least those of these keys."""
-        return rows_of_keys(session, self.write.path, self.version, keys)
+        return rows_of_keys(session, self.write.path, self.version, None if keys is None else arrow_rows(keys))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.analysis.local_rows import joined_rows
+from lakehouse.analysis.local_rows import paired_rows
 from lakehouse.analysis.plan_binding import WEIGHT, column, select
 from lakehouse.plan.change_set import CHANGE, Change
 from lakehouse.plan.maintenance import Maintenance
@@ -129,7 +129,8 @@ def keyed_change(
         counted = netted.withColumn(_OLD, F.when(F.col(WEIGHT) < 0, one).otherwise(0))
         counted = counted.withColumn(_NEW, F.when(F.col(WEIGHT) > 0, one).otherwise(0))
         return ViewChange(_from_counts(counted, columns), None, netted)
-    if (here := _paired(netted, columns, key, hidden)) is not None:
+    ordered = select(netted, [*map(quoted, columns), WEIGHT])
+    if (here := paired_rows(ordered, key, hidden, WAS)) is not None:
         return ViewChange(here, tuple(key), netted)
     row = F.max_by(F.struct(*map(named, columns)), F.col(WEIGHT)).alias("__row")
     signs = [F.max(WEIGHT).alias("__high"), F.min(WEIGHT).alias("__low")]
@@ -143,27 +144,6 @@ def keyed_change(
     values = [F.col("__row")[name].alias(name) for name in columns]
     before = [F.col(f"{WAS}{name}") for name in hidden]
     return ViewChange(grouped.select(*values, *before, kind.alias(CHANGE)), tuple(key), netted)
-
-
-def _paired(
-    netted: DataFrame, columns: Sequence[str], key: Sequence[str], hidden: Sequence[str]
-) -> DataFrame | None:
-    """The same of rows that are part of the plan: by finding the row that goes for each that comes."""
-    came = select(netted.where(f"{WEIGHT} > 0"), list(map(quoted, columns)))
-    went = select(netted.where(f"{WEIGHT} < 0"), list(map(quoted, columns)))
-    places = [f"{WAS}.{place}" for place in range(len(key))]
-    names = [f"{quoted(name)} AS {quoted(place)}" for name, place in zip(key, places, strict=True)]
-    before = [f"{quoted(name)} AS {quoted(WAS + name)}" for name in hidden]
-    replaced = select(went, [*names, *before, "true AS __went"])
-    there = joined_rows(came, replaced, list(zip(key, places, strict=True)), "left")
-    gone = joined_rows(went, select(came, names), list(zip(key, places, strict=True)), "left_anti")
-    if there is None or gone is None:
-        return None
-    kind = f"CASE WHEN __went THEN '{Change.UPDATE.value}' ELSE '{Change.INSERT.value}' END AS {CHANGE}"
-    was = [quoted(WAS + name) for name in hidden]
-    entering = select(there, [*map(quoted, columns), *was, kind])
-    leaving = select(gone, [*map(quoted, columns), *before, f"'{Change.DELETE.value}' AS {CHANGE}"])
-    return together([entering, leaving])
 
 
 def through(evaluator: Evaluator, maintenance: Maintenance, frame: DataFrame, columns: Sequence[str]) -> DataFrame:

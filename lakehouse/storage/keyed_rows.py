@@ -33,7 +33,7 @@ def table_schema(location: str, version: int) -> StructType | None:
     return StructType.fromJson(_json(table.schema().to_json())) if table is not None else None
 
 
-def rows_of_keys(session: SparkSession, location: str, version: int, keys: DataFrame | None) -> DataFrame:
+def rows_of_keys(session: SparkSession, location: str, version: int, keys: pa.Table | None) -> DataFrame:
     """The table's rows at `version` whose columns, named as those of `keys`, hold values of it: at least those, and
     perhaps others. NULL is a value like any other. Without `keys` all rows."""
     frame = session.read.format("delta").option("versionAsOf", version)
@@ -45,7 +45,7 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: DataF
         return frame.load(location)
     condition = None
     if keys is not None:
-        condition = _condition(keys.toArrow())
+        condition = _condition(keys)
     if keys is not None and condition is None and _bytes(table) > _LARGEST_READ // 8:
         return frame.load(location)
     schema = _nullable(table)
@@ -61,18 +61,17 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: DataF
 
 
 def looked_up_rows(
-    session: SparkSession, location: str, version: int, keys: DataFrame, columns: Sequence[str]
+    session: SparkSession, location: str, version: int, keys: pa.Table, columns: Sequence[str]
 ) -> DataFrame | None:
     """As `rows_of_keys`, of a large table: these of its columns. None where Spark finds them as quickly: many rows, or
     keys that cannot be looked for in files."""
     table = _plain_table(location, version)
-    values = keys.toArrow() if table is not None else None
-    name = lookup_column(values) if values is not None else None
-    if table is None or values is None or name is None:
+    name = lookup_column(keys)
+    if table is None or name is None:
         return None
     fields = {field.name: field for field in _nullable(table).fields}
-    schema = StructType([fields[column] for column in dict.fromkeys((*columns, *values.column_names))])
-    rows = find_rows(table, values, name, to_arrow_schema(schema), _MOST_FOUND)
+    schema = StructType([fields[column] for column in dict.fromkeys((*columns, *keys.column_names))])
+    rows = find_rows(table, keys, name, to_arrow_schema(schema), _MOST_FOUND)
     if rows is None:
         return None
     return session.createDataFrame(rows, schema=schema) if rows.num_rows else session.createDataFrame([], schema)

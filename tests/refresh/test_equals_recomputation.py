@@ -15,6 +15,9 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+from lakehouse.analysis import local_rows
+from lakehouse.refresh import incremental
+from lakehouse.storage import keyed_rows
 from tests.refresh.random_frames import STEPS
 from tests.refresh.random_views import VARIANTS, Case, generate_case
 from tests.refresh.random_windows import OPERATORS
@@ -64,6 +67,19 @@ def live(spark: SparkSession, tmp_path: Path, statistics: Counter[str]) -> Live:
 @pytest.mark.parametrize("first", range(0, SHORT, BATCH))
 def test_every_table_equals_recomputation_after_every_run(live: Live, first: int) -> None:
     live([generate_case(seed) for seed in range(first, first + BATCH)])
+
+
+@pytest.mark.spark
+def test_it_is_the_same_where_no_rows_are_worked_on_in_the_driver(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_rows, "MOST_ROWS", 0)
+    live([generate_case(seed) for seed in range(SHORT, SHORT + BATCH)])
+
+
+@pytest.mark.spark
+def test_it_is_the_same_where_all_tables_are_large(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incremental, "_FEW_ROWS", 0)
+    monkeypatch.setattr(keyed_rows, "_LARGEST_READ", 0)
+    live([generate_case(seed) for seed in range(SHORT + BATCH, SHORT + 2 * BATCH)])
 
 
 @pytest.mark.spark

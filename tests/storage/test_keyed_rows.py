@@ -44,7 +44,7 @@ def test_all_rows_of_the_keys_come_as_spark_reads_them(
     (writer.partitionBy("shop") if partitioned else writer).save(location)
     kinds = ", ".join(part for part in COLUMNS.split(", ") if part.split(" ")[0] in names)
     wanted = spark.createDataFrame(keys, kinds)
-    found = rows_of_keys(spark, location, 0, wanted)
+    found = rows_of_keys(spark, location, 0, wanted.toArrow())
     plain = spark.read.format("delta").load(location)
     assert [(f.name, f.dataType) for f in found.schema] == [(f.name, f.dataType) for f in plain.schema]
     expected = Counter(repr(row) for row in plain.collect() if tuple(row[name] for name in names) in keys)
@@ -76,7 +76,7 @@ def test_files_that_deltalake_wrote_are_read_by_text_keys(spark: SparkSession, t
     changed = pa.table({"shop": ["b", "c"], "n": [20, 30]})
     merge = DeltaTable(location).merge(changed, "t.shop = s.shop", source_alias="s", target_alias="t")
     merge.when_matched_update_all().when_not_matched_insert_all().execute()
-    found = rows_of_keys(spark, location, 1, spark.createDataFrame([("b",), ("c",)], "shop string"))
+    found = rows_of_keys(spark, location, 1, pa.table({"shop": ["b", "c"]}))
     assert sorted(tuple(row) for row in found.collect()) == [("b", 20), ("c", 30)]
 
 

@@ -1,0 +1,95 @@
+"""Rows of a few key values, found in a table's files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from lakehouse.storage import key_lookup
+from lakehouse.storage.key_lookup import find_rows, lookup_column
+
+SCHEMA = pa.schema([("k", pa.int64()), ("s", pa.string()), ("d", pa.date32()), ("v", pa.float64())])
+
+
+def table_of(folder: Path, files: int, rows: int, seed: int = 0) -> DeltaTable:
+    chance = random.Random(seed)
+    for number in range(files):
+        keys = [chance.choice([None, *range(number * 100, number * 100 + 50)]) for _ in range(rows)]
+        found = {
+            "k": keys,
+            "s": [None if k is None else f"s{k % 7}" for k in keys],
+            "d": [None if k is None else dt.date(2026, 1, 1) + dt.timedelta(days=k) for k in keys],
+            "v": [float(place) for place in range(rows)],
+        }
+        write_deltalake(str(folder), pa.table(found, schema=SCHEMA), mode="append")
+    return DeltaTable(str(folder))
+
+
+def ordered(rows: pa.Table) -> list[tuple[object, ...]]:
+    return sorted((tuple(row.values()) for row in rows.to_pylist()), key=repr)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", ["k", "s", "d"])
+def test_all_rows_of_the_values_are_found_and_no_others(tmp_path: Path, name: str, seed: int) -> None:
+    table = table_of(tmp_path, files=4, rows=200, seed=seed)
+    everything = pa.concat_tables([pa.table(DeltaTable(str(tmp_path)).to_pyarrow_table()).cast(SCHEMA)])
+    chance = random.Random(seed)
+    known = pc.unique(everything[name]).to_pylist()
+    wanted = pa.chunked_array([pa.array(chance.sample(known, 3), SCHEMA.field(name).type)])
+    found = find_rows(table, pa.table({name: wanted}), name, SCHEMA, most=10_000)
+    assert found is not None
+    expected = everything.filter(pc.is_in(everything[name], value_set=wanted.combine_chunks()))
+    assert ordered(found) == ordered(expected), f"seed {seed}"
+    assert found.schema == SCHEMA
+
+
+def test_only_files_and_groups_that_hold_a_value_are_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = table_of(tmp_path, files=4, rows=200)
+    read: list[tuple[str, tuple[str, ...]]] = []
+    right = key_lookup.pq.ParquetFile.read_row_group
+
+    def watched(self: object, group: int, columns: list[str], **more: object) -> pa.Table:
+        read.append((str(group), tuple(columns)))
+        return right(self, group, columns=columns, **more)
+
+    monkeypatch.setattr(key_lookup.pq.ParquetFile, "read_row_group", watched)
+    values = pa.table({"k": pa.array([110, 175], pa.int64())})  # the second file holds 110; none holds 175
+    found = find_rows(table, values, "k", SCHEMA, most=10_000)
+    assert found is not None
+    assert set(found["k"].to_pylist()) == {110}
+    assert read == [("0", ("k",)), ("0", ("k", "s", "d", "v"))]
+
+
+def test_a_column_that_came_later_is_null_in_older_files(tmp_path: Path) -> None:
+    write_deltalake(str(tmp_path), pa.table({"v": [1, 2]}))
+    write_deltalake(
+        str(tmp_path), pa.table({"v": [3], "k": pa.array([7], pa.int64())}), mode="append", schema_mode="merge"
+    )
+    schema = pa.schema([("k", pa.int64()), ("v", pa.int64())])
+    found = {}
+    for key in (None, 7):
+        rows = find_rows(DeltaTable(str(tmp_path)), pa.table({"k": pa.array([key], pa.int64())}), "k", schema, most=10)
+        assert rows is not None
+        found[key] = sorted(rows["v"].to_pylist())
+    assert found == {None: [1, 2], 7: [3]}
+
+
+def test_too_many_rows_are_not_brought(tmp_path: Path) -> None:
+    table = table_of(tmp_path, files=2, rows=50)
+    values = pa.table({"s": ["s1", "s2", "s3"]})
+    assert find_rows(table, values, "s", SCHEMA, most=3) is None
+
+
+def test_rows_are_looked_for_by_the_column_with_most_values() -> None:
+    values = pa.table({"few": [1, 1, 1], "many": [1, 2, 3], "price": [0.5, 1.5, 2.5]})
+    assert lookup_column(values) == "many"
+    assert lookup_column(values.select(["price"])) is None
