@@ -119,23 +119,26 @@ class _Details:
         condition = self.plan.condition()
         equi: list[EquiKey] = []
         decides: frozenset[int] = frozenset()
+        is_equi_only = False
         if condition.isDefined():
             decides = _references(condition.get())
-            self._equi_keys(condition.get(), equi)
+            is_equi_only = self._equi_keys(condition.get(), equi)
         return {
             "kind": kind,
             "origins": (self._kept(0), self._kept(1)),
             "uses": self._identity(),
             "decides": decides,
             "equi": tuple(equi),
+            "is_equi_only": is_equi_only,
         }
 
-    def _equi_keys(self, condition: Any, found: list[EquiKey]) -> None:
+    def _equi_keys(self, condition: Any, found: list[EquiKey]) -> bool:
+        """Finds the conjuncts that make two columns equal; whether there are no others."""
         name = str(condition.getClass().getSimpleName())
         if name == "And":
-            self._equi_keys(condition.left(), found)
-            self._equi_keys(condition.right(), found)
-        elif name in ("EqualTo", "EqualNullSafe"):
+            parts = [self._equi_keys(side, found) for side in (condition.left(), condition.right())]
+            return all(parts)
+        if name in ("EqualTo", "EqualNullSafe"):
             sides = [condition.left(), condition.right()]
             if all(str(side.getClass().getSimpleName()) == "AttributeReference" for side in sides):
                 left, right = (int(side.exprId().id()) for side in sides)
@@ -143,6 +146,8 @@ class _Details:
                     left, right = right, left
                 if left in self.children[0].ids and right in self.children[1].ids:
                     found.append(EquiKey(left, right, name == "EqualNullSafe"))
+                    return True
+        return False
 
     def _aggregate(self) -> dict[str, Any]:
         grouping = elements(self.plan.groupingExpressions())

@@ -15,14 +15,15 @@ _lock = threading.Lock()
 _compiled: dict[tuple[int, str], tuple[Any, Any]] = {}
 
 
-def compiled(jvm: Any, source: str, name: str) -> Any:
+def compiled(jvm: Any, source: str, name: str, above: Any = None) -> Any:
     """An object of the class `name`, which has a constructor without arguments, in the file `source` of this folder;
-    the same one for every call in one JVM."""
+    the same one for every call in one JVM. The class may extend that of `above`, an object made here."""
     key = (id(jvm), source)
     with _lock:
         if key not in _compiled:
             compiler = jvm.org.codehaus.janino.SimpleCompiler()
-            compiler.setParentClassLoader(jvm.java.lang.Thread.currentThread().getContextClassLoader())
+            known = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+            compiler.setParentClassLoader(known if above is None else above.getClass().getClassLoader())
             compiler.cook((_HERE / source).read_text(encoding="utf-8"))
             made = jvm.java.util.ArrayList()  # an empty array, without a gateway at hand
             nothing = made.toArray()

@@ -7,13 +7,12 @@ import java.util.Map;
 
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.Attribute;
-import org.apache.spark.sql.catalyst.expressions.AttributeReference;
 import org.apache.spark.sql.catalyst.expressions.BoundReference;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 import org.apache.spark.sql.catalyst.expressions.InterpretedUnsafeProjection;
 import org.apache.spark.sql.catalyst.expressions.JoinedRow;
-import org.apache.spark.sql.catalyst.expressions.NamedExpression$;
 import org.apache.spark.sql.catalyst.expressions.UnsafeProjection;
+import org.apache.spark.sql.catalyst.expressions.UnsafeRow;
 import org.apache.spark.sql.catalyst.plans.logical.LocalRelation;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.catalyst.util.UnsafeRowUtils;
@@ -22,14 +21,9 @@ import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.execution.QueryExecution;
 import org.apache.spark.sql.execution.arrow.ArrowConverters$;
 import org.apache.spark.sql.types.DataType;
-import org.apache.spark.sql.types.DataTypes;
-import org.apache.spark.sql.types.Metadata;
-import org.apache.spark.unsafe.types.UTF8String;
 
 /** See local_rows.py. Rows are equal if Spark's hash joins and aggregates take them for equal: by their bytes. */
 public class LocalRows {
-    private static final String WEIGHT = "__w";
-
     /** The frame as rows of the plan, if the optimiser finds at most so many there; null if not. */
     public Object literal(Object session, Object frame, int most) {
         LocalRelation found = rows(frame, most);
@@ -91,55 +85,10 @@ public class LocalRows {
         return frame(session, relation(found.output(), new ArrayList(kept.values())));
     }
 
-    /** Every row once with the sum of its signs, if that is not 0, or as often as that says with +1 or -1; the sign is
-     * the last column. */
-    public Object netted(Object session, Object frame, boolean unit, int most) {
-        LocalRelation found = rows(frame, most);
-        if (found == null) {
-            return null;
-        }
-        int sign = found.output().size() - 1;
-        List values = new ArrayList();
-        for (int place = 0; place < sign; place++) {
-            values.add(Integer.valueOf(place));
-        }
-        if (!((Attribute) found.output().apply(sign)).name().equals(WEIGHT) || !comparable(found.output(), values)) {
-            return null;
-        }
-        UnsafeProjection bytes = bytes(found.output(), values);
-        Map first = new LinkedHashMap();
-        Map sums = new HashMap();
-        for (Iterator each = listed(found.data()).iterator(); each.hasNext();) {
-            InternalRow row = (InternalRow) each.next();
-            Object key = bytes.apply(row).copy();
-            Integer before = (Integer) sums.get(key);
-            sums.put(key, Integer.valueOf((before == null ? 0 : before.intValue()) + row.getInt(sign)));
-            first.putIfAbsent(key, row);
-        }
-        List rows = new ArrayList();
-        DataType[] types = types(found.output());
-        for (Iterator each = first.entrySet().iterator(); each.hasNext();) {
-            Map.Entry entry = (Map.Entry) each.next();
-            Integer sum = (Integer) sums.get(entry.getKey());
-            if (sum.intValue() != 0) {
-                InternalRow row = (InternalRow) entry.getValue();
-                Object[] cells = new Object[sign + 1];
-                for (int place = 0; place < sign; place++) {
-                    cells[place] = row.get(place, types[place]);
-                }
-                int times = unit ? Math.abs(sum.intValue()) : 1;
-                cells[sign] = unit ? Integer.valueOf(sum.intValue() > 0 ? 1 : -1) : sum;
-                for (int copy = 0; copy < times; copy++) {
-                    rows.add(new GenericInternalRow(cells));
-                }
-            }
-        }
-        return frame(session, relation(found.output(), rows));
-    }
-
-    /** A join by equal values, NULL being equal to NULL: `pairs` are names, left and right in turn; `how` is left,
-     * left_semi or left_anti. The columns are the left frame's, for `left` followed by the right frame's. */
-    public Object joined(Object session, Object left, Object right, List pairs, String how, int most) {
+    /** A join by equal values: `pairs` are names, left and right in turn; NULL is equal to NULL if `nulls`, and to
+     * nothing if not; `how` is inner, left, left_semi or left_anti. The columns are the left frame's, for the first two
+     * followed by the right frame's. */
+    public Object joined(Object session, Object left, Object right, List pairs, boolean nulls, String how, int most) {
         LocalRelation ours = rows(left, most);
         LocalRelation theirs = ours == null ? null : rows(right, most);
         if (theirs == null) {
@@ -159,103 +108,45 @@ public class LocalRows {
         Map matches = new HashMap();
         for (Iterator each = listed(theirs.data()).iterator(); each.hasNext();) {
             InternalRow row = (InternalRow) each.next();
-            Object key = bytes.apply(row).copy();
-            List same = (List) matches.get(key);
-            if (same == null) {
-                same = new ArrayList(1);
-                matches.put(key, same);
+            UnsafeRow key = bytes.apply(row);
+            if (nulls || !key.anyNull()) {
+                List same = (List) matches.get(key);
+                if (same == null) {
+                    same = new ArrayList(1);
+                    matches.put(key.copy(), same);
+                }
+                same.add(row);
             }
-            same.add(row);
         }
         bytes = bytes(ours.output(), ourKeys);
         boolean isLeft = how.equals("left");
+        boolean isBoth = isLeft || how.equals("inner");
         InternalRow nothing = new GenericInternalRow(theirs.output().size());
         List rows = new ArrayList();
-        for (Iterator each = listed(ours.data()).iterator(); each.hasNext();) {
+        for (Iterator each = listed(ours.data()).iterator(); each.hasNext() && rows.size() <= most;) {
             InternalRow row = (InternalRow) each.next();
-            List same = (List) matches.get(bytes.apply(row));
-            if (!isLeft) {
+            UnsafeRow key = bytes.apply(row);
+            List same = nulls || !key.anyNull() ? (List) matches.get(key) : null;
+            if (!isBoth) {
                 if ((same != null) == how.equals("left_semi")) {
                     rows.add(row);
                 }
-            } else if (same == null) {
-                rows.add(new JoinedRow(row, nothing));
-            } else {
+            } else if (same != null) {
                 for (Iterator match = same.iterator(); match.hasNext();) {
                     rows.add(new JoinedRow(row, (InternalRow) match.next()));
                 }
+            } else if (isLeft) {
+                rows.add(new JoinedRow(row, nothing));
             }
         }
         if (rows.size() > most) {
             return null;
         }
         List output = listed(ours.output());
-        if (isLeft) {
+        if (isBoth) {
             output.addAll(listed(nullable(theirs.output())));
         }
         return frame(session, relation(seq(output), rows));
-    }
-
-    /** Of netted rows, whose last column is the sign: every row that comes, as `update` where one of its key goes and
-     * as `insert` where none does, and the others that go as `delete`; the word in a column of the name `word`. Of the
-     * row that another replaces, or that goes, the columns `hidden` stand before it under `was` and their names. */
-    public Object paired(Object session, Object frame, List keys, List hidden, String was, String word, int most) {
-        LocalRelation found = rows(frame, most);
-        if (found == null) {
-            return null;
-        }
-        List places = new ArrayList();
-        for (Iterator each = keys.iterator(); each.hasNext();) {
-            places.add(place(found.output(), (String) each.next()));
-        }
-        if (!comparable(found.output(), places)) {
-            return null;
-        }
-        int sign = found.output().size() - 1;
-        List output = listed(found.output()).subList(0, sign);
-        int[] kept = new int[hidden.size()];
-        for (int number = 0; number < kept.length; number++) {
-            kept[number] = place(found.output(), (String) hidden.get(number)).intValue();
-            Attribute shown = (Attribute) found.output().apply(kept[number]);
-            output.add(shown.withName(was + shown.name()).withNullability(true));
-        }
-        output.add(new AttributeReference(word, DataTypes.StringType, false, Metadata.empty(),
-            NamedExpression$.MODULE$.newExprId(), seq(new ArrayList())));
-        UnsafeProjection bytes = bytes(found.output(), places);
-        Map gone = new LinkedHashMap();
-        List rows = listed(found.data());
-        for (Iterator each = rows.iterator(); each.hasNext();) {
-            InternalRow row = (InternalRow) each.next();
-            if (row.getInt(sign) < 0 && gone.put(bytes.apply(row).copy(), row) != null) {
-                return null; // not a key
-            }
-        }
-        DataType[] types = types(found.output());
-        List changes = new ArrayList();
-        for (Iterator each = rows.iterator(); each.hasNext();) {
-            InternalRow row = (InternalRow) each.next();
-            if (row.getInt(sign) > 0) {
-                InternalRow before = (InternalRow) gone.remove(bytes.apply(row));
-                changes.add(change(row, before, sign, kept, types, before == null ? "insert" : "update"));
-            }
-        }
-        for (Iterator each = gone.values().iterator(); each.hasNext();) {
-            InternalRow row = (InternalRow) each.next();
-            changes.add(change(row, row, sign, kept, types, "delete"));
-        }
-        return frame(session, relation(seq(output), changes));
-    }
-
-    private InternalRow change(InternalRow row, InternalRow before, int sign, int[] kept, DataType[] types, String word) {
-        Object[] cells = new Object[sign + kept.length + 1];
-        for (int place = 0; place < sign; place++) {
-            cells[place] = row.get(place, types[place]);
-        }
-        for (int number = 0; number < kept.length; number++) {
-            cells[sign + number] = before == null ? null : before.get(kept[number], types[kept[number]]);
-        }
-        cells[sign + kept.length] = UTF8String.fromString(word);
-        return new GenericInternalRow(cells);
     }
 
     /** The frame's rows in Arrow's stream format; null if they are not here. */
@@ -280,7 +171,7 @@ public class LocalRows {
         return (byte[]) batches.next();
     }
 
-    private LocalRelation rows(Object frame, int most) {
+    protected LocalRelation rows(Object frame, int most) {
         for (Iterator each = listed(plan(frame).collectLeaves()).iterator(); each.hasNext();) {
             if (!(each.next() instanceof LocalRelation)) {
                 return null;
@@ -292,7 +183,7 @@ public class LocalRows {
             ? (LocalRelation) found : null;
     }
 
-    private boolean comparable(scala.collection.Seq output, List places) {
+    protected boolean comparable(scala.collection.Seq output, List places) {
         for (int place = 0; place < output.size(); place++) {
             if (places == null || places.contains(Integer.valueOf(place))) {
                 DataType type = ((Attribute) output.apply(place)).dataType();
@@ -308,7 +199,7 @@ public class LocalRows {
         return true;
     }
 
-    private boolean sameTypes(scala.collection.Seq one, List ones, scala.collection.Seq other, List others) {
+    protected boolean sameTypes(scala.collection.Seq one, List ones, scala.collection.Seq other, List others) {
         for (int pair = 0; pair < ones.size(); pair++) {
             DataType left = ((Attribute) one.apply(((Integer) ones.get(pair)).intValue())).dataType();
             if (!left.equals(((Attribute) other.apply(((Integer) others.get(pair)).intValue())).dataType())) {
@@ -318,7 +209,7 @@ public class LocalRows {
         return true;
     }
 
-    private boolean alike(scala.collection.Seq one, scala.collection.Seq other) {
+    protected boolean alike(scala.collection.Seq one, scala.collection.Seq other) {
         boolean same = one.size() == other.size();
         for (int place = 0; same && place < one.size(); place++) {
             Attribute left = (Attribute) one.apply(place);
@@ -328,7 +219,7 @@ public class LocalRows {
         return same;
     }
 
-    private Integer place(scala.collection.Seq output, String name) {
+    protected Integer place(scala.collection.Seq output, String name) {
         for (int place = 0; place < output.size(); place++) {
             if (((Attribute) output.apply(place)).name().equals(name)) {
                 return Integer.valueOf(place);
@@ -337,7 +228,7 @@ public class LocalRows {
         throw new IllegalArgumentException("no column " + name);
     }
 
-    private UnsafeProjection bytes(scala.collection.Seq output, List places) {
+    protected UnsafeProjection bytes(scala.collection.Seq output, List places) {
         List wanted = new ArrayList();
         for (int place = 0; place < output.size(); place++) {
             if (places == null) {
@@ -351,7 +242,7 @@ public class LocalRows {
         return InterpretedUnsafeProjection.createProjection(seq(wanted));
     }
 
-    private DataType[] types(scala.collection.Seq output) {
+    protected DataType[] types(scala.collection.Seq output) {
         DataType[] found = new DataType[output.size()];
         for (int place = 0; place < found.length; place++) {
             found[place] = ((Attribute) output.apply(place)).dataType();
@@ -359,7 +250,7 @@ public class LocalRows {
         return found;
     }
 
-    private scala.collection.immutable.Seq nullable(scala.collection.Seq output) {
+    protected scala.collection.immutable.Seq nullable(scala.collection.Seq output) {
         List found = new ArrayList();
         for (Iterator each = listed(output).iterator(); each.hasNext();) {
             found.add(((Attribute) each.next()).withNullability(true));
@@ -367,24 +258,24 @@ public class LocalRows {
         return seq(found);
     }
 
-    private LocalRelation relation(scala.collection.immutable.Seq output, List rows) {
+    protected LocalRelation relation(scala.collection.immutable.Seq output, List rows) {
         LocalRelation made = new LocalRelation(output, seq(rows), false, scala.Option.empty());
         return (LocalRelation) made.newInstance();
     }
 
-    private LogicalPlan plan(Object frame) {
+    protected LogicalPlan plan(Object frame) {
         return ((Dataset) frame).queryExecution().analyzed();
     }
 
-    private Object frame(Object session, LogicalPlan plan) {
+    protected Object frame(Object session, LogicalPlan plan) {
         return org.apache.spark.sql.classic.Dataset$.MODULE$.ofRows((SparkSession) session, plan);
     }
 
-    private List listed(scala.collection.Seq found) {
+    protected List listed(scala.collection.Seq found) {
         return new ArrayList(scala.jdk.javaapi.CollectionConverters.asJava(found));
     }
 
-    private scala.collection.immutable.Seq seq(List items) {
+    protected scala.collection.immutable.Seq seq(List items) {
         return scala.jdk.javaapi.CollectionConverters.asScala(items).toSeq();
     }
 }

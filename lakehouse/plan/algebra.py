@@ -75,7 +75,8 @@ class PlanNode:
     computed from; `decides` are child columns that decide which rows there are (conditions). `keys` are the child
     columns that a class is made of (AGGREGATE, WINDOW, GROUP_MAP). `inexact` are output columns whose value the input
     rows do not decide to the last bit: sums of floating-point numbers, ties in an order, collected lists.
-    `text` is the operator as Spark prints it, without its children.
+    `text` is the operator as Spark prints it, without its children. `is_equi_only` tells of a join that its
+    condition is that of `equi` and nothing else.
     """
 
     id: int
@@ -87,6 +88,7 @@ class PlanNode:
     decides: frozenset[int] = frozenset()
     keys: tuple[int, ...] = ()
     equi: tuple[EquiKey, ...] = ()
+    is_equi_only: bool = False
     calls: tuple[AggregateCall, ...] = ()
     inexact: frozenset[int] = frozenset()
     dataset: TableName | None = None

@@ -21,10 +21,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 from pyspark.sql import DataFrame
 
-from lakehouse.analysis.local_rows import literal_rows
+from lakehouse.analysis.local_rows import joined_rows, literal_rows
 from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder, column, select
 from lakehouse.names import TableName
 from lakehouse.plan.algebra import CLASS_KINDS, NodeKind, PlanNode
@@ -41,6 +42,13 @@ from lakehouse.refresh.signed_rows import (
     unit,
     unit_if_here,
 )
+
+_JOINED_HERE: Mapping[NodeKind, Literal["inner", "left", "left_semi", "left_anti"]] = {
+    NodeKind.INNER_JOIN: "inner",
+    NodeKind.LEFT_JOIN: "left",
+    NodeKind.SEMI_JOIN: "left_semi",
+    NodeKind.ANTI_JOIN: "left_anti",
+}
 
 
 class Side(str, Enum):
@@ -336,7 +344,21 @@ class Evaluator:
         """The node's rows from its children's; their order is kept where it is asked for."""
         if not ordered and node.name in ("Sort", "Repartition", "RepartitionByExpression", "RebalancePartitions"):
             return frames[0]
-        return self.binder.evaluate(node, frames)
+        here = self._joined_here(node, frames)
+        return self.binder.evaluate(node, frames) if here is None else here
+
+    def _joined_here(self, node: PlanNode, frames: list[DataFrame]) -> DataFrame | None:
+        """A join of rows of the plan by equal columns alone, without a job; None for another node or other rows."""
+        nulls = {key.null_safe for key in node.equi}
+        if node.kind not in _JOINED_HERE or not node.is_equi_only or len(nulls) != 1:
+            return None
+        left, right = frames
+        pairs = [(column(key.left), column(key.right)) for key in node.equi]
+        found = joined_rows(left, right, pairs, _JOINED_HERE[node.kind], null_safe=nulls == {True})
+        if found is None:
+            return None
+        signs = [WEIGHT] if WEIGHT in found.columns else []
+        return select(found, [*dict.fromkeys(map(column, node.ids)), *signs])
 
     def _branch(self, node: PlanNode, place: int, frame: DataFrame) -> DataFrame:
         origins = node.origins[place]

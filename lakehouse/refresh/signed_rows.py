@@ -13,7 +13,8 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.analysis.local_rows import appended_rows, joined_rows, netted_rows
+from lakehouse.analysis.local_changes import netted_rows
+from lakehouse.analysis.local_rows import appended_rows, joined_rows
 from lakehouse.analysis.plan_binding import WEIGHT, grouped, select
 
 OLD_COUNT, NEW_COUNT = "__old", "__new"
@@ -62,13 +63,13 @@ def unit(netted: DataFrame) -> DataFrame:
 def unit_if_here(signed: DataFrame) -> DataFrame:
     """A change with what cancels left out, if its rows are part of the plan: an update of columns that a projection
     leaves out is no change any more, and need not be looked for in what it would join."""
-    here = netted_rows(signed, unit=True)
+    here = netted_rows(signed, "unit")
     return signed if here is None else here
 
 
 def remaining(signed: DataFrame) -> DataFrame:
     """The rows themselves, where it is known that no row goes that has not come."""
-    if (here := netted_rows(signed, unit=True)) is not None:
+    if (here := netted_rows(signed, "unit")) is not None:
         return here.where(f"{WEIGHT} > 0").drop(WEIGHT)
     return unit(net(signed)).where(f"{WEIGHT} > 0").drop(WEIGHT)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.analysis.local_rows import paired_rows
+from lakehouse.analysis.local_changes import netted_rows, paired_rows, repeated_rows
 from lakehouse.analysis.plan_binding import WEIGHT, column, select
 from lakehouse.plan.change_set import CHANGE, Change
 from lakehouse.plan.maintenance import Maintenance
@@ -16,7 +16,7 @@ from lakehouse.plan.sieve import NO_SIEVE, Sieve
 from lakehouse.refresh.evaluator import Evaluator, Side
 from lakehouse.refresh.restriction import Restriction
 from lakehouse.refresh.sifting import is_dropped, marked, masks
-from lakehouse.refresh.signed_rows import coming, going, matched, named, net, null_safe, quoted, together
+from lakehouse.refresh.signed_rows import coming, going, matched, named, net, quoted, together
 
 WAS = "was"  # stands before the names of the hidden columns of the row that another replaces
 _OLD, _NEW = "__old", "__new"
@@ -70,30 +70,25 @@ def signed_change(
     change = evaluator.delta(maintenance.root)
     if change is None:
         return None
-    ids = [F.col(column(number)) for number in maintenance.root.ids]
-    netted, rows = evaluator.counted(marked(net(change.select(*ids, WEIGHT).toDF(*columns, WEIGHT)), sieve))
+    chosen = [f"{column(n)} AS {quoted(name)}" for n, name in zip(maintenance.root.ids, columns, strict=True)]
+    netted, rows = evaluator.counted(marked(net(select(change, [*chosen, WEIGHT])), sieve))
     if not rows:
         return None
     hidden = masks(sieve)
-    every = [*columns, *hidden]
-    arriving = netted.where(F.col(WEIGHT) > 0).withColumn(_OLD, F.lit(0))
-    going_rows, rows = evaluator.counted(netted.where(F.col(WEIGHT) < 0))
+    every = [*map(quoted, columns), *hidden]
+    arriving = select(netted.where(f"{WEIGHT} > 0"), [*every, f"0 AS {_OLD}", f"{WEIGHT} AS {_NEW}"])
+    going_rows, rows = evaluator.counted(select(netted.where(f"{WEIGHT} < 0"), [*every, WEIGHT]))
     if not rows:
-        return ViewChange(_from_counts(arriving.withColumn(_NEW, F.col(WEIGHT)), every), None, netted)
-    doomed = going_rows.drop(*hidden).toDF(*[f"d{place}" for place in range(len(columns))], "d_sign")
-    same = null_safe(list(columns), [f"d{place}" for place in range(len(columns))])
-    target = stored(going_rows.drop(WEIGHT, *hidden))
-    there = (
-        target.join(F.broadcast(doomed), same, "left_semi")
-        .groupBy(*map(named, columns))
-        .agg(F.count(F.lit(1)).cast("int").alias(_OLD))
-    )
-    there = there.toDF(*[f"d{place}" for place in range(len(columns))], _OLD)
-    counted = going_rows.join(F.broadcast(there), same, "left").select(
-        *map(named, every), F.coalesce(F.col(_OLD), F.lit(0)).alias(_OLD), F.col(WEIGHT)
-    )
-    both = counted.unionByName(arriving)
-    return ViewChange(_from_counts(both.withColumn(_NEW, F.col(_OLD) + F.col(WEIGHT)), every), None, netted)
+        return ViewChange(_from_counts(arriving, [*columns, *hidden]), None, netted)
+    places = [f"d{place}" for place in range(len(columns))]
+    pairs = list(zip(columns, places, strict=True))
+    doomed = select(going_rows, [f"{quoted(name)} AS {place}" for name, place in pairs])
+    there = net(coming(matched(stored(select(going_rows, list(map(quoted, columns)))), doomed, pairs, "left_semi")))
+    there = select(there, [*[f"{quoted(name)} AS {place}" for name, place in pairs], f"{WEIGHT} AS {_OLD}"])
+    found = f"coalesce({_OLD}, 0)"
+    counted = matched(going_rows, there, pairs, "left")
+    leaving = select(counted, [*every, f"{found} AS {_OLD}", f"{found} + {WEIGHT} AS {_NEW}"])
+    return ViewChange(_from_counts(together([leaving, arriving]), [*columns, *hidden]), None, netted)
 
 
 def difference(
@@ -113,6 +108,8 @@ def difference(
     columns = [name for name in signed.columns if name != WEIGHT]
     if key is not None:
         return keyed_change(signed, columns, key, masks(sieve))
+    if (here := netted_rows(signed, "counts")) is not None:
+        return ViewChange(_from_counts(here, columns), None, signed)
     counted = signed.groupBy(*map(named, columns)).agg(
         F.count_if(F.col(WEIGHT) < 0).cast("int").alias(_OLD), F.count_if(F.col(WEIGHT) > 0).cast("int").alias(_NEW)
     )
@@ -164,6 +161,9 @@ def key_names(maintenance: Maintenance, columns: Sequence[str]) -> list[str]:
 def _from_counts(counted: DataFrame, columns: Sequence[str]) -> DataFrame:
     """Change rows from how often each distinct row is there (`__old`) and has to be (`__new`). Equal rows can only be
     removed together, so where some stay they are added again."""
+    ordered = select(counted, [*map(quoted, columns), _OLD, _NEW])
+    if (here := repeated_rows(ordered)) is not None:
+        return here
     old, new = F.col(_OLD), F.col(_NEW)
     inserts = F.array_repeat(F.lit(Change.INSERT.value), F.when(new > old, new - old).otherwise(new))
     removal = F.when(new < old, F.array(F.lit(Change.REMOVE.value))).otherwise(F.array().cast("array<string>"))

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.analysis import local_rows
+from lakehouse.analysis.local_changes import netted_rows, repeated_rows
 from lakehouse.analysis.local_rows import (
     appended_rows,
     arrow_rows,
@@ -21,9 +22,8 @@ from lakehouse.analysis.local_rows import (
     distinct_rows,
     joined_rows,
     literal_rows,
-    netted_rows,
 )
-from lakehouse.refresh.view_change import keyed_change
+from lakehouse.refresh.view_change import difference, keyed_change
 
 pytestmark = pytest.mark.spark
 
@@ -56,9 +56,10 @@ def bag(frame: DataFrame) -> Counter[str]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("how", ["left", "left_semi", "left_anti"])
+@pytest.mark.parametrize("null_safe", [True, False])
+@pytest.mark.parametrize("how", ["inner", "left", "left_semi", "left_anti"])
 def test_joins_are_those_of_spark(
-    spark: SparkSession, seed: int, how: Literal["left", "left_semi", "left_anti"]
+    spark: SparkSession, seed: int, how: Literal["inner", "left", "left_semi", "left_anti"], null_safe: bool
 ) -> None:
     chance = random.Random(seed)
     keys = chance.sample(NAMES, chance.choice([0, 1, 1, 2, 3]))
@@ -66,8 +67,9 @@ def test_joins_are_those_of_spark(
     right = right.toDF(*(f"r_{name}" for name in NAMES))
     condition = F.lit(True)
     for name in keys:
-        condition = condition & F.col(name).eqNullSafe(F.col(f"r_{name}"))
-    found = joined_rows(left, right, [(name, f"r_{name}") for name in keys], how)
+        one, other = F.col(name), F.col(f"r_{name}")
+        condition = condition & (one.eqNullSafe(other) if null_safe else one == other)
+    found = joined_rows(left, right, [(name, f"r_{name}") for name in keys], how, null_safe=null_safe)
     assert found is not None, f"seed {seed}"
     assert found.columns == left.join(right, condition, how).columns
     assert bag(found) == bag(left.join(right, condition, how)), f"seed {seed}, keys {keys}"
@@ -84,7 +86,7 @@ def test_rows_are_told_apart_as_spark_does(spark: SparkSession, seed: int) -> No
     assert bag(found) == bag(frame.distinct()), f"seed {seed}"
     change = here(spark, signed, f"{TYPES}, __w int")
     summed = change.groupBy(*NAMES).agg(F.sum("__w").cast("int").alias("__w")).where("__w <> 0")
-    netted, units = netted_rows(change), netted_rows(change, unit=True)
+    netted, units = netted_rows(change), netted_rows(change, "unit")
     assert netted is not None
     assert units is not None
     assert bag(netted) == bag(summed), f"seed {seed}"
@@ -181,3 +183,17 @@ def test_rows_become_arrow_tables_as_spark_makes_them(spark: SparkSession) -> No
         plain = frame.toArrow()
         assert table.schema == plain.schema
         assert repr(table.to_pylist()) == repr(plain.to_pylist())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bags_are_changed_as_spark_does(spark: SparkSession, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(seed)
+    few = rows(chance, 4)
+    new, old = ([chance.choice(few) for _ in range(12)] for _ in range(2))
+    local = difference(here(spark, new, TYPES), here(spark, old, TYPES), None)
+    assert literal_rows(local.rows) is not None
+    assert repeated_rows(here(spark, [(1, 2, 2)], "k int, __old int, __new int")) is not None
+    monkeypatch.setattr(local_rows, "MOST_ROWS", 0)
+    plain = difference(spark.createDataFrame(new, TYPES), spark.createDataFrame(old, TYPES), None)
+    assert local.rows.columns == plain.rows.columns
+    assert bag(local.rows) == bag(plain.rows), f"seed {seed}"
