@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.analysis.algebra_nodes import read_node
 from lakehouse.analysis.catalyst import analysed_plan, attributes, elements, nodes
+from lakehouse.analysis.plan_binding import sibling_with
 from lakehouse.analysis.scalar_subqueries import lift_scalar_subqueries
 from lakehouse.names import TableName
 from lakehouse.plan.algebra import NodeKind, PlanNode
@@ -47,13 +48,7 @@ class Algebra:
 
 def optimising_session(session: SparkSession) -> SparkSession:
     """A sibling of the session whose optimiser does not look at the tables' contents."""
-    sibling = session.newSession()
-    for key, value in session.conf.getAll.items():
-        if session.conf.isModifiable(key):
-            sibling.conf.set(key, value)
-    for key, value in _CONTENT_BLIND.items():
-        sibling.conf.set(key, value)
-    return sibling
+    return sibling_with(session, _CONTENT_BLIND)
 
 
 def read_algebra(frame: DataFrame, optimiser: SparkSession) -> Algebra:

@@ -138,6 +138,26 @@ public class PlanBinding {
         return frame(session, chosen(result, ids, weight));
     }
 
+    /** A new session with the settings of another that can be set, and then these. */
+    public Object sibling(Object session, Map settings) {
+        org.apache.spark.sql.classic.SparkSession known = (org.apache.spark.sql.classic.SparkSession) session;
+        org.apache.spark.sql.classic.SparkSession made =
+            (org.apache.spark.sql.classic.SparkSession) known.newSession();
+        Map all = new HashMap(scala.jdk.javaapi.CollectionConverters.asJava(
+            (scala.collection.Map) known.sessionState().conf().getAllConfs()));
+        for (Iterator each = all.entrySet().iterator(); each.hasNext();) {
+            Map.Entry entry = (Map.Entry) each.next();
+            if (known.conf().isModifiable((String) entry.getKey())) {
+                made.sessionState().conf().setConfString((String) entry.getKey(), (String) entry.getValue());
+            }
+        }
+        for (Iterator each = settings.entrySet().iterator(); each.hasNext();) {
+            Map.Entry entry = (Map.Entry) each.next();
+            made.sessionState().conf().setConfString((String) entry.getKey(), (String) entry.getValue());
+        }
+        return made;
+    }
+
     /** `frame.selectExpr` in one call: texts are parted by the ASCII record separator. */
     public Object select(Object frame, String texts) {
         return ((org.apache.spark.sql.classic.Dataset) frame).selectExpr(texts.split("\u001e"));

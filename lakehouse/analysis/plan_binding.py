@@ -10,7 +10,7 @@ The work on plans is done by plan_binding.java, in one call each: a small refres
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
@@ -86,6 +86,16 @@ class PlanBinder:
 
     def _frame(self, dataset: Any) -> DataFrame:
         return DataFrame(dataset, self._session)
+
+
+def sibling_with(session: SparkSession, settings: Mapping[str, str]) -> SparkSession:
+    """A sibling of the session (its tables, temporary views apart) with its settings, and these."""
+    jvm: Any = session._jvm
+    wanted = jvm.java.util.HashMap()
+    for key, value in settings.items():
+        wanted.put(key, value)
+    made = compiled(jvm, "plan_binding.java", "PlanBinding").sibling(session._jsparkSession, wanted)
+    return SparkSession(session.sparkContext, made)
 
 
 def select(frame: DataFrame, expressions: Sequence[str]) -> DataFrame:

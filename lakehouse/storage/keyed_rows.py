@@ -66,7 +66,7 @@ def looked_up_rows(
     """As `rows_of_keys`, of a large table: these of its columns. None where Spark finds them as quickly: many rows, or
     keys that cannot be looked for in files."""
     table = _plain_table(location, version)
-    name = lookup_column(keys)
+    name = lookup_column(table, keys) if table is not None else None
     if table is None or name is None:
         return None
     fields = {field.name: field for field in _nullable(table).fields}

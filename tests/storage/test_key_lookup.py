@@ -89,7 +89,20 @@ def test_too_many_rows_are_not_brought(tmp_path: Path) -> None:
     assert find_rows(table, values, "s", SCHEMA, most=3) is None
 
 
-def test_rows_are_looked_for_by_the_column_with_most_values() -> None:
-    values = pa.table({"few": [1, 1, 1], "many": [1, 2, 3], "price": [0.5, 1.5, 2.5]})
-    assert lookup_column(values) == "many"
-    assert lookup_column(values.select(["price"])) is None
+def test_rows_are_looked_for_by_the_column_of_which_they_are_the_smallest_share(tmp_path: Path) -> None:
+    rows = {"order": list(range(1000)), "part": [n % 50 for n in range(1000)], "price": [n / 7 for n in range(1000)]}
+    write_deltalake(str(tmp_path), pa.table(rows))
+    table = DeltaTable(str(tmp_path))
+    values = pa.table({"part": [1, 2, 3, 4], "order": [7, 7, 8, 8], "price": [0.5, 1.5, 2.5, 3.5]})
+    assert lookup_column(table, values) == "order"
+    assert lookup_column(table, values.select(["part", "price"])) == "part"
+    assert lookup_column(table, values.select(["price"])) is None
+
+
+def test_rows_hold_a_value_of_every_column_that_is_compared(tmp_path: Path) -> None:
+    rows = pa.table({"k": [1, 1, 2, 3], "s": ["a", "b", None, "a"], "v": [0.1, 0.2, 0.3, 0.4]})
+    write_deltalake(str(tmp_path), rows)
+    values = pa.table({"k": [1, 2], "s": ["a", None], "v": [9.9, 9.9]})
+    found = find_rows(DeltaTable(str(tmp_path)), values, "k", rows.schema, most=10)
+    assert found is not None
+    assert found["v"].to_pylist() == [0.1, 0.3]
