@@ -51,7 +51,7 @@ def judge_frame(frame: DataFrame, rules: CompiledRules, context: JudgingContext)
             found[rule.name] = without_judgement(rule, Status.ERROR, failure)
             continue
         if rule.kind is TableRuleKind.DRIFT and context.drift is None:
-            found[rule.name] = without_judgement(rule, Status.SKIPPED, "drift is measured by a check")
+            found[rule.name] = without_judgement(rule, Status.SKIPPED, "no profiles are at hand")
             continue
         try:
             found[rule.name] = judge_table_rule(rule, {**values, **evidence.of(rule, values)})
@@ -65,6 +65,8 @@ def _one_pass(frame: DataFrame, rules: CompiledRules) -> tuple[dict[str, Any], d
     aggregates = {name: f"count_if({predicate})" for name, predicate in counters(rules.rows).items()}
     for rule in rules.tables:
         aggregates.update(rule.aggregates)
+    if not rules.rows and aggregates.keys() == {ALL_ROWS}:
+        return {}, {}  # no rule asks for anything that is counted
     return _aggregate(frame, aggregates)
 
 

@@ -97,9 +97,9 @@ class SparkChecking:
         if name not in self._profiles:
             location = locate(self._project, name)
             self._profiles[name] = VersionProfiles(
-                self._warehouse,
-                self._project.spec.name,
-                name,
+                self._warehouse.profiles,
+                (self._project.spec.name, name),
+                location,
                 lambda version: self._catalog.table(location, version),
                 self._moment,
             )
