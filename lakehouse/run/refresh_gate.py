@@ -17,11 +17,13 @@ from lakehouse.plan.records import RefreshRecord, application_id
 from lakehouse.plan.sieve import Sieve
 from lakehouse.quality.column_profile import TableProfile
 from lakehouse.quality.fitting import fitting_rules
-from lakehouse.quality.gate import examples, judge_rows, make_sieve, refusal
-from lakehouse.quality.judgement import Judgement
+from lakehouse.quality.gate import judge_rows, make_sieve, refusal
+from lakehouse.quality.judgement import Judgement, with_samples
 from lakehouse.quality.judging import JudgingContext, judge_frame
-from lakehouse.quality.rule import CompiledRules, TableRule
+from lakehouse.quality.rule import CompiledRules, RowRule, TableRule
+from lakehouse.quality.samples import violating_rows, violating_tables
 from lakehouse.quality.table_rules import TableRuleKind
+from lakehouse.quality.verdict import Samples
 from lakehouse.refresh.quarantine import Quarantine, Stamp
 from lakehouse.run.profiling import RefreshProfile, VersionProfiles, wants_profiles
 from lakehouse.run.view_state import quarantine_version
@@ -64,6 +66,7 @@ class RefreshGate:
         drift = None if self._profile is None else self._profile.drift
         self._context = JudgingContext(now=now, table=table, previous=before, drift=drift)
         self._of_table: tuple[Judgement, ...] = ()
+        self._after: DataFrame | None = None
         self.judge = self._judge_table if self.rules.tables or self._profile is not None else None
 
     @property
@@ -80,13 +83,23 @@ class RefreshGate:
     ) -> tuple[tuple[Judgement, ...], ExpectationFailed | None]:
         """All judgements, and the error if one of them refuses the refresh; `rows` are where examples are found."""
         of_rows = judge_rows(self.rules, counts) if self.rules.rows and counts else ()
-        found = (*of_rows, *self._of_table)
-        key = self._dataset.layout.primary_key
-        return found, refusal(
-            self._dataset.name, found, lambda rule: examples(rows, rule, key) if rows is not None else ""
-        )
+        found = self._with_samples((*of_rows, *self._of_table), rows)
+        return found, refusal(self._dataset.name, found)
+
+    def _with_samples(self, found: tuple[Judgement, ...], rows: DataFrame | None) -> tuple[Judgement, ...]:
+        """What refuses the refresh, with some of what violates it. The others cost no further pass: a check looks."""
+        refusing = [judgement.rule for judgement in found if judgement.refuses and judgement.verdict.failed_records]
+        of_rows = [rule for rule in refusing if isinstance(rule, RowRule)]
+        of_keys = [rule for rule in refusing if isinstance(rule, TableRule)]
+        samples: dict[str, Samples] = {}
+        if rows is not None:
+            samples |= violating_rows(rows, of_rows, self._dataset.layout.primary_key)
+        if self._after is not None:
+            samples |= violating_tables(self._after, of_keys, self._context)
+        return with_samples(found, samples)
 
     def _judge_table(self, rows: DataFrame, staged: StagedWrite | StagedChange) -> None:
+        self._after = rows
         if self._profile is not None:
             self._profile.take(rows, staged)
         verdicts = judge_frame(rows, CompiledRules(tables=self.rules.tables), self._context)
