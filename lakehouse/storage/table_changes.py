@@ -204,8 +204,8 @@ def _reader(location: str, commits: list[Commit], steps: list[TableMetadata]) ->
 
 
 def _is_wrong_feed(commit: Commit) -> bool:
-    """Whether the feed that a commit recorded may lack rows: that of an UPDATE by delta-rs (1.6 and before) does where a
-    row becomes equal to one that the same file held."""
+    """Whether the feed that a commit recorded may lack rows: that of an UPDATE by delta-rs (1.6 and before) does where
+    a row becomes equal to one that the same file held."""
     writer = str(commit.note.get("clientVersion") or commit.note.get("engineInfo") or "")
     return commit.note.get("operation") == "UPDATE" and writer.startswith("delta-rs") and any(commit.of("cdc"))
 

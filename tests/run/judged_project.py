@@ -77,11 +77,15 @@ class JudgedProject:
 
     def run(self, **request: Any) -> RunOutcome:
         """One run, as a start of the command."""
-        outcome = run_pipeline(Workspace(self.root), RunRequest(**request), lambda event: None)
+        outcome = self.attempt(**request)
         for step in outcome.steps:
             if step.error is not None:
                 raise step.error
         return outcome
+
+    def attempt(self, **request: Any) -> RunOutcome:
+        """One run that may fail."""
+        return run_pipeline(Workspace(self.root), RunRequest(**request), lambda event: None)
 
     def rows(self, name: str) -> Counter[Row]:
         """What readers see of a view."""
