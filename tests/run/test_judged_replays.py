@@ -99,7 +99,8 @@ class Loads:
         aside += judged.aside
 
     def _read(self, place: str, version: int, *columns: str) -> list[tuple[Any, ...]]:
-        found = DeltaTable(str(self.root / "warehouse" / place), version=version).to_pyarrow_table(columns=list(columns))
+        table = DeltaTable(str(self.root / "warehouse" / place), version=version)
+        found = table.to_pyarrow_table(columns=list(columns))
         return list(zip(*[found.column(name).to_pylist() for name in columns], strict=True))
 
 
