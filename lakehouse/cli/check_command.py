@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lakehouse.cli.check_text import check_fields, closing_text, verdict_columns, verdict_fields
+from lakehouse.cli.check_text import check_fields, closing_text, sample_lines, verdict_columns, verdict_fields
 from lakehouse.cli.project_arguments import listed, opened_workspace
 from lakehouse.cli.screen import Screen
 from lakehouse.definition.dataset import StoredDataset
@@ -46,6 +46,8 @@ def execute(arguments: argparse.Namespace, screen: Screen) -> int:
         screen.say(f"note: {name}: not published yet, so not checked.")
     rows = [verdict_fields(name, checked) for name, checked in outcome.all()]
     screen.table(verdict_columns(), sorted(rows, key=lambda row: row["rank"]))
+    for line in sample_lines(outcome):
+        screen.say(line, "dim")
     screen.event("check_ended", **check_fields(outcome))
     if outcome.tables:
         screen.say(closing_text(outcome), "red" if outcome.alarms else "green")

@@ -7,11 +7,12 @@ from typing import Any
 
 from lakehouse.cli.screen import Column
 from lakehouse.names import TableName
-from lakehouse.quality.verdict import Status
+from lakehouse.quality.verdict import Status, samples_text
 from lakehouse.run.check_outcome import Checked, CheckOutcome
 from lakehouse.serving.figures import count, counted, duration
 
 _WIDEST = 60
+_LONGEST = 200
 
 
 def verdict_fields(dataset: TableName, checked: Checked) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def verdict_fields(dataset: TableName, checked: Checked) -> dict[str, Any]:
         "missing": verdict.missing,
         "observed": verdict.observed,
         "details": verdict.details,
+        "samples": list(verdict.samples),
         "fingerprint": verdict.fingerprint,
         "judged_at": checked.judged_at,
         "is_new": checked.is_new,
@@ -64,6 +66,20 @@ def check_fields(outcome: CheckOutcome) -> dict[str, Any]:
         "alarms": [{"dataset": str(name), "expectation": bad.judgement.rule.name} for name, bad in outcome.alarms],
         "seconds": (outcome.ended_at - outcome.started_at).total_seconds(),
     }
+
+
+def sample_lines(outcome: CheckOutcome) -> list[str]:
+    """A line for each expectation that is not met, with some of what violates it."""
+    return [
+        cut(f"{name} {checked.judgement.rule.name}: such as {samples_text(checked.judgement.verdict.samples)}")
+        for name, checked in outcome.all()
+        if checked.judgement.verdict.samples
+    ]
+
+
+def cut(text: str) -> str:
+    """A line of at most `_LONGEST` characters."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def closing_text(outcome: CheckOutcome) -> str:

@@ -9,7 +9,6 @@ from lakehouse.definition.document import Path as DocumentPath
 from lakehouse.definition.expectation import Expectation, OnViolation, Severity
 from lakehouse.definition.expectation_types import (
     NOT_ON_SPARK,
-    ONLY_THE_CHECK,
     ONLY_THE_ENGINE,
     expectation_types,
     judges_rows,
@@ -116,7 +115,7 @@ def _violation_problems(
             InvalidValue(f"'{kind}' cannot be judged on Spark.", where=document.where(*path), hint=NOT_ON_SPARK[kind])
         ]
     where = document.where(*path, "on_violation")
-    if kind in ONLY_THE_ENGINE | ONLY_THE_CHECK and on_violation is not OnViolation.WARN:
+    if kind in ONLY_THE_ENGINE and on_violation is not OnViolation.WARN:
         return [
             InvalidValue(
                 f"'{kind}' is judged by the scheduled check alone, after the rows are written, so "

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from lakehouse.definition.expectation import OnViolation
 from lakehouse.definition.expectation_types import (
     NOT_ON_SPARK,
-    ONLY_THE_CHECK,
     ONLY_THE_ENGINE,
     expectation_types,
     judges_rows,
@@ -53,7 +52,7 @@ def as_markdown(types: Iterable[ExpectationType]) -> str:
 def actions_of(name: str) -> tuple[OnViolation, ...]:
     """What a violation of a type can do: to rows while they are written, to the table before it is committed, or
     nothing, where only a check can judge."""
-    if name in ONLY_THE_ENGINE | ONLY_THE_CHECK:
+    if name in ONLY_THE_ENGINE:
         return (OnViolation.WARN,)
     return tuple(OnViolation) if judges_rows(name) else (OnViolation.WARN, OnViolation.FAIL)
 

@@ -43,8 +43,6 @@ _JUDGED_WITH_OTHER_ROWS = frozenset(
     }
 )
 # Judged by Great Expectations' own engine, over a table that is written.
-ONLY_THE_CHECK = frozenset({"expect_drift_below"})  # it compares profiles, which no refresh takes
-
 ONLY_THE_ENGINE = frozenset(
     {
         "expect_column_kl_divergence_to_be_less_than",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from collections.abc import Mapping, Sequence
 
 from lakehouse.definition.expectation import OnViolation
 from lakehouse.errors import ExpectationFailed
@@ -14,9 +11,7 @@ from lakehouse.plan.sieve import NO_SIEVE, RejectReason, Sieve
 from lakehouse.quality.counting import ALL_ROWS, counters, read_counts
 from lakehouse.quality.judgement import Judgement
 from lakehouse.quality.rule import CompiledRules, RowRule
-from lakehouse.quality.verdict import Status, judge_row_rule
-
-_SAMPLES = 5
+from lakehouse.quality.verdict import Status, judge_row_rule, samples_text
 
 
 def make_sieve(rules: CompiledRules) -> Sieve:
@@ -49,31 +44,21 @@ def judge_rows(rules: CompiledRules, counts: Mapping[str, int]) -> tuple[Judgeme
     return tuple(Judgement(rule, judge_row_rule(rule, found[rule.name])) for rule in rules.rows)
 
 
-def refusal(
-    name: TableName, judgements: Sequence[Judgement], sample: Callable[[RowRule], str]
-) -> ExpectationFailed | None:
-    """The error that refuses a refresh, with examples of the rows that violate; None if nothing stands against it."""
+def refusal(name: TableName, judgements: Sequence[Judgement]) -> ExpectationFailed | None:
+    """The error that refuses a refresh, with what violates its rules; None if nothing stands against it."""
     refusing = [judgement for judgement in judgements if judgement.refuses]
     if not refusing:
         return None
-    texts = [_in_words(judgement, sample) for judgement in refusing]
     return ExpectationFailed(
-        f"{name} does not meet {'; '.join(texts)}. Its table stays as it is.",
+        f"{name} does not meet {'; '.join(map(_in_words, refusing))}. Its table stays as it is.",
         expectations=tuple(judgement.rule.name for judgement in refusing),
         where=refusing[0].rule.expectation.location,
-        hint="Mend the data or the expectation, or choose on_violation: quarantine.",
+        hint="Mend the data or the expectation, or choose on_violation: "
+        + ("quarantine." if any(isinstance(judgement.rule, RowRule) for judgement in refusing) else "warn."),
     )
 
 
-def examples(rows: DataFrame, rule: RowRule, key: Iterable[str]) -> str:
-    """A few rows that violate a rule, by their key (else by the rule's columns) as `a=1, b=2`. Runs a job."""
-    names = list(key) or list(rule.columns) or rows.columns[:3]
-    columns = [F.col("`" + name.replace("`", "``") + "`") for name in names]
-    found = rows.where(F.expr(rule.violation)).select(*columns).limit(_SAMPLES).collect()
-    return "; ".join(", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in found)
-
-
-def _in_words(judgement: Judgement, sample: Callable[[RowRule], str]) -> str:
+def _in_words(judgement: Judgement) -> str:
     rule, verdict = judgement.rule, judgement.verdict
     if verdict.status is Status.ERROR:
         return f"'{rule.name}', which cannot be judged: {verdict.details}"
@@ -81,5 +66,4 @@ def _in_words(judgement: Judgement, sample: Callable[[RowRule], str]) -> str:
         observed = "" if verdict.observed is None else f" (observed: {verdict.observed})"
         return f"'{rule.name}'{observed}"
     rows = f"{verdict.failed_records:,} of {verdict.elements:,} rows violate it"
-    shown = sample(rule) if isinstance(rule, RowRule) else ""
-    return f"'{rule.name}': {rows}" + (f", such as {shown}" if shown else "")
+    return f"'{rule.name}': {rows}" + (f", such as {samples_text(verdict.samples)}" if verdict.samples else "")

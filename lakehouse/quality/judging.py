@@ -51,7 +51,7 @@ def judge_frame(frame: DataFrame, rules: CompiledRules, context: JudgingContext)
             found[rule.name] = without_judgement(rule, Status.ERROR, failure)
             continue
         if rule.kind is TableRuleKind.DRIFT and context.drift is None:
-            found[rule.name] = without_judgement(rule, Status.SKIPPED, "drift is measured by a check")
+            found[rule.name] = without_judgement(rule, Status.SKIPPED, "no profiles are at hand")
             continue
         try:
             found[rule.name] = judge_table_rule(rule, {**values, **evidence.of(rule, values)})
@@ -60,11 +60,20 @@ def judge_frame(frame: DataFrame, rules: CompiledRules, context: JudgingContext)
     return (*verdicts, *(found[rule.name] for rule in rules.tables))
 
 
+def violating_keys(frame: DataFrame, rule: TableRule, context: JudgingContext, at_most: int) -> list[tuple[Any, ...]]:
+    """Keys that violate a rule of kind UNIQUE or REFERENCE, in the order of its columns."""
+    columns = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    found = _Evidence(frame, columns, context).violating(rule)
+    return [tuple(row)[: len(rule.columns)] for row in found.limit(at_most).collect()]
+
+
 def _one_pass(frame: DataFrame, rules: CompiledRules) -> tuple[dict[str, Any], dict[str, str]]:
     """The values of all counters and metrics by name, and why the others have none."""
     aggregates = {name: f"count_if({predicate})" for name, predicate in counters(rules.rows).items()}
     for rule in rules.tables:
         aggregates.update(rule.aggregates)
+    if not rules.rows and aggregates.keys() == {ALL_ROWS}:
+        return {}, {}  # no rule asks for anything that is counted
     return _aggregate(frame, aggregates)
 
 
@@ -142,6 +151,12 @@ class _Evidence:
             case _:
                 return {}
 
+    def violating(self, rule: TableRule) -> DataFrame:
+        """The distinct keys that violate a rule of kind UNIQUE or REFERENCE, in columns k0, k1, …"""
+        if rule.kind is TableRuleKind.UNIQUE:
+            return self._groups(rule).where("n > 1")
+        return self._unknown(rule).distinct()
+
     def _keys(self, rule: TableRule) -> DataFrame:
         """The rule's columns of the rows that it judges, called k0, k1, …"""
         frame = self.frame
@@ -192,14 +207,19 @@ class _Evidence:
 
     def _reference(self, rule: TableRule) -> dict[str, Any]:
         assert rule.reads is not None, "a reference names the table that it reads"
-        there = self.context.table(rule.reads)
         if not rule.read_columns:
-            return {"rows_there": there.count()}
+            return {"rows_there": self.context.table(rule.reads).count()}
+        return {"unexpected": self._unknown(rule).count()}
+
+    def _unknown(self, rule: TableRule) -> DataFrame:
+        """The rows whose key the other table does not have."""
+        assert rule.reads is not None, "a reference names the table that it reads"
+        there = self.context.table(rule.reads)
         types = {field.name: field.dataType.simpleString() for field in there.schema.fields}
         named = Columns(types, rule.expectation.location)
         known = there.select(*(F.expr(named.sql(name)).alias(f"r{at}") for at, name in enumerate(rule.read_columns)))
         same = [F.col(f"k{at}") == F.col(f"r{at}") for at in range(len(rule.columns))]
-        return {"unexpected": self._keys(rule).join(known, on=same, how="left_anti").count()}
+        return self._keys(rule).join(known, on=same, how="left_anti")
 
 
 def _sentence(error: BaseException) -> str:

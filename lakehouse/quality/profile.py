@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-from pyspark.sql import Column, Row, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
+from lakehouse.analysis.observation import observed
 from lakehouse.quality.column_profile import (
     QUANTILES,
     TOP,
@@ -42,6 +43,32 @@ def read_profile(row: Row | Mapping[str, Any]) -> TableProfile:
     rows = int(fields[ROWS])
     found = sorted((int(name.removeprefix(_COLUMN)), name) for name in fields if name.startswith(_COLUMN))
     return TableProfile(rows=rows, columns=tuple(_column(rows, fields[name].asDict()) for _, name in found))
+
+
+def profile_of(frame: DataFrame) -> TableProfile:
+    """The profile of a frame's rows, by one pass over them."""
+    row = frame.agg(*profile_columns(frame.schema)).first()
+    assert row is not None, "an aggregate without keys returns one row"
+    return read_profile(row)
+
+
+class ProfileWatch:
+    """The profile of rows taken while they are written. The last frame that was given is the one that counts."""
+
+    def __init__(self) -> None:
+        self._observation: Observation | None = None
+
+    def watched(self, frame: DataFrame) -> DataFrame:
+        """The frame, observed."""
+        self._observation = Observation()
+        return frame.observe(self._observation, *profile_columns(frame.schema))
+
+    def profile(self, rows: int) -> TableProfile | None:
+        """What was observed of the `rows` that were written; None if Spark does not say, or counted others."""
+        found = None if self._observation is None else observed(self._observation)
+        if found is None or found.get(ROWS) != rows:
+            return None
+        return read_profile(found)
 
 
 def merge_profiles(session: SparkSession, profiles: Sequence[TableProfile]) -> TableProfile:

@@ -11,6 +11,8 @@ from lakehouse.quality.counting import RowCounts
 from lakehouse.quality.rule import EngineRule, RowRule, TableRule
 from lakehouse.quality.table_judgement import judgement
 
+Samples = tuple[Mapping[str, Any], ...]
+
 
 class Status(str, Enum):
     """Judged well, judged badly, could not be judged, or had nothing to be judged by."""
@@ -27,7 +29,7 @@ class Verdict:
 
     `passed_records` and `failed_records` add up to `elements`, the rows that the rule looked at; `missing` of these do
     not count (and are among the passed). They are None for rules that count no rows. `observed` is a JSON value.
-    `details` says why there is no judgement.
+    `details` says why there is no judgement. `samples` are a few of what violates the rule, as JSON values by column.
     """
 
     rule: str
@@ -39,6 +41,7 @@ class Verdict:
     missing: int | None = None
     observed: Any = None
     details: str | None = None
+    samples: Samples = ()
 
 
 def judge_row_rule(rule: RowRule, counts: RowCounts) -> Verdict:
@@ -64,6 +67,11 @@ def judge_table_rule(rule: TableRule, values: Mapping[str, Any]) -> Verdict:
 def without_judgement(rule: RowRule | TableRule | EngineRule, status: Status, details: str) -> Verdict:
     """A rule that could not be judged (ERROR) or had nothing to be judged by (SKIPPED), and why."""
     return Verdict(rule=rule.name, fingerprint=rule.fingerprint, status=status, details=details)
+
+
+def samples_text(samples: Samples) -> str:
+    """What violates a rule as `a=1, b=2; a=3, b=4`."""
+    return "; ".join(", ".join(f"{name}={value}" for name, value in sample.items()) for sample in samples)
 
 
 def _counted(rule: RowRule | TableRule, counts: RowCounts) -> Verdict:

@@ -61,7 +61,7 @@ class SourceVersions:
 class ViewInputs:
     """What a refresh by change starts from: the view's query as an analysed frame over the new versions, with the
     table's columns; its sources; its table and the version that holds the old rows; its state table and its
-    quarantine. `judge`, where given, is shown the rows that the table will have.
+    quarantine. `judge`, where given, is shown the rows that the table will have, and what is staged.
     """
 
     query: DataFrame
@@ -72,7 +72,7 @@ class ViewInputs:
     quarantine: Quarantine
     optimiser: SparkSession
     feeds: FeedCache
-    judge: Callable[[DataFrame], None] | None = None
+    judge: Callable[[DataFrame, StagedWrite | StagedChange], None] | None = None
     ratios: Mapping[str, float] = field(default_factory=dict)
     by_cost: bool = True
 
@@ -280,7 +280,8 @@ def _appended(inputs: ViewInputs, algebra: Algebra, evaluator: Evaluator, rows_i
     table, aside, counts = None, None, dict(inputs.quarantine.counts)
     if change is not None:
         names = [f"c{number}" for number in algebra.root.ids]
-        sifted = Sifted(change.select(*names).toDF(*algebra.columns), inputs.quarantine.sieve)
+        quarantine = inputs.quarantine
+        sifted = Sifted(change.select(*names).toDF(*algebra.columns), quarantine.sieve, quarantine.watch)
         staged = stage_write(sifted.kept, _append(inputs.write))
         if inputs.quarantine.sieve.predicates:
             found = sifted.counts(staged.rows)
@@ -290,7 +291,7 @@ def _appended(inputs: ViewInputs, algebra: Algebra, evaluator: Evaluator, rows_i
         if staged.rows:
             table = staged
             if inputs.judge is not None:
-                inputs.judge(rows_after_write(_stored(inputs), staged, sifted.kept))
+                inputs.judge(rows_after_write(_stored(inputs), staged, sifted.kept), staged)
         else:
             staged.discard()
     text = f"{rows_in} rows were added to what it reads"
@@ -358,7 +359,7 @@ def _staged(
     found = _change_rows(rows, change.key, count)
     staged = stage_change(session, inputs.write, found, expected_version=inputs.version)
     if inputs.judge is not None:
-        inputs.judge(rows_after_change(_stored(inputs), replace(of_table, rows=rows)))
+        inputs.judge(rows_after_change(_stored(inputs), replace(of_table, rows=rows)), staged)
     return staged, aside
 
 

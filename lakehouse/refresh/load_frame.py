@@ -12,6 +12,7 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
+from lakehouse.analysis.observation import observed
 from lakehouse.definition.dataset import FileSource, SchemaEvolution, StreamingTable
 from lakehouse.errors import InvalidValue, SchemaError
 from lakehouse.plan.load_plan import SourceFile
@@ -47,13 +48,20 @@ class FlowRead:
 
     @property
     def bad_rows(self) -> int:
-        """Marked rows; known once the rows are written. A strict read lets none through."""
-        return int(self.counts.get["bad"]) if self.counts is not None else 0
+        """Marked rows; known once the rows are written. A strict read lets none through. Where Spark does not tell
+        them, there may be one: whoever asks has to look."""
+        return self._count("bad", unknown=1)
 
     @property
     def rescued_rows(self) -> int:
         """Rows of which something was rescued; known once the rows are written."""
-        return int(self.counts.get["rescued"]) if self.counts is not None else 0
+        return self._count("rescued", unknown=0)
+
+    def _count(self, name: str, *, unknown: int) -> int:
+        if self.counts is None:
+            return 0
+        found = observed(self.counts)
+        return unknown if found is None else int(found[name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ class SiftedLoad:
 
     def __init__(self, rows: DataFrame, quarantine: Quarantine) -> None:
         self._quarantine = quarantine
-        self._sifted = Sifted(rows, quarantine.sieve)
+        self._sifted = Sifted(rows, quarantine.sieve, quarantine.watch)
         self.kept = self._sifted.kept
 
     def counts(self, staged: StagedWrite) -> Mapping[str, int]:

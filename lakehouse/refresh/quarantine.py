@@ -7,7 +7,7 @@ version that no record names is what a run left behind that died in between, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -45,6 +45,7 @@ class Stamp:
 class Quarantine:
     """A dataset's sieve and quarantine table. `version` holds the rows that belong to the table's, -1 if there are
     none; `is_newest` tells that nothing was written after it; `counts` are those of the rows as they were judged then.
+    `watch` adds what is to be observed of the rows that stay in the table, while they are written.
     """
 
     sieve: Sieve = NO_SIEVE
@@ -53,6 +54,7 @@ class Quarantine:
     is_newest: bool = True
     counts: dict[str, int]
     stamp: Stamp
+    watch: Callable[[DataFrame], DataFrame] = lambda rows: rows
 
     def rows(self, session: SparkSession) -> DataFrame | None:
         """The rows that are set aside: the dataset's columns and `META`. None if there are none."""

@@ -9,20 +9,18 @@ the rows add up; else it is made again by an aggregate.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
-from typing import Any
 
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
+from lakehouse.analysis.observation import observed
 from lakehouse.analysis.plan_binding import WEIGHT
 from lakehouse.plan.sieve import DROPPED, FAILED_EXPECTATIONS, FINGERPRINTS, QUARANTINED, ROWS, Sieve
 
 _MASK = "__mask"
 _BITS = 60  # of a 64-bit integer
-_PATIENCE = 5.0  # seconds after the end of the write; Spark tells its listeners a moment later
 
 
 def masks(sieve: Sieve) -> list[str]:
@@ -88,21 +86,24 @@ def signed_counts(signed: DataFrame, sieve: Sieve) -> dict[str, int]:
 class Sifted:
     """A frame whose rows are judged while those that are kept are written: `kept` are those, with the frame's columns.
 
-    `counts` are known once that is done. They are never below a shuffle of ours, but a query may end in a sort.
+    `counts` are known once that is done. They are never below a shuffle of ours, but a query may end in a sort. `watch`
+    adds what else is to be observed of the rows that are kept.
     """
 
-    def __init__(self, frame: DataFrame, sieve: Sieve) -> None:
+    def __init__(
+        self, frame: DataFrame, sieve: Sieve, watch: Callable[[DataFrame], DataFrame] = lambda rows: rows
+    ) -> None:
         self._frame = frame
         self._sieve = sieve
         self._observation = Observation()
         self._counts: dict[str, int] | None = None
         if not sieve.predicates:
-            self.kept = self.undropped = frame
+            self.kept, self.undropped = watch(frame), frame
             return
         watched = marked(frame, sieve).observe(
             self._observation, *[F.count_if(each).alias(name) for name, each in _conditions(sieve).items()]
         )
-        self.kept = unmarked(watched.where(is_kept(sieve)) if sieve.rejects else watched, sieve)
+        self.kept = watch(unmarked(watched.where(is_kept(sieve)) if sieve.rejects else watched, sieve))
         self.undropped = unmarked(watched.where(~is_dropped(sieve)) if sieve.dropped else watched, sieve)
 
     def counts(self, written: int | None = None) -> Mapping[str, int]:
@@ -146,14 +147,8 @@ def _conditions(sieve: Sieve) -> dict[str, Column]:
 
 def _observed(observation: Observation) -> dict[str, int] | None:
     """What was observed; None if Spark does not say."""
-    future: Any = observation._jo.future()  # type: ignore[union-attr]
-    until = time.monotonic() + _PATIENCE
-    while not future.isCompleted():
-        if time.monotonic() > until:
-            return None
-        time.sleep(0.01)
-    found = {name: int(value) for name, value in observation.get.items()}
-    return found if ROWS in found else None
+    found = observed(observation)
+    return None if found is None or ROWS not in found else {name: int(value) for name, value in found.items()}
 
 
 def _any(places: Iterable[int], prefix: str = "") -> Column:

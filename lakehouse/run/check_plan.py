@@ -132,6 +132,9 @@ def _is_about_the_version(
     # A load is judged without the rows that were there; a refresh reads references at versions not yet published.
     if not isinstance(dataset, MaterializedView) or reads is not None or row["status"] not in _JUDGED:
         return False
+    # A refresh counts what violates a rule; a check also looks for some of it to show.
+    if row["failed_records"] and row["status"] == Status.FAILED.value:
+        return False
     # Rows are judged before some of them are dropped or set aside.
     counts = published.record.counts
     return isinstance(rule, TableRule) or not (counts.get(DROPPED, 0) or counts.get(QUARANTINED, 0))

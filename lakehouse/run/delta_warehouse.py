@@ -17,6 +17,7 @@ from lakehouse.errors import UsageError
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import LedgerEntry
 from lakehouse.plan.records import Publication, TableFacts, publication_json, published_tables
+from lakehouse.quality.column_profile import profile_rows
 from lakehouse.run.judgement_rows import judgement_row
 from lakehouse.run.outcome import RunOutcome, RunStatus, StepOutcome, StepStatus
 from lakehouse.storage.file_ledger import FileLedger
@@ -114,6 +115,8 @@ class DeltaWarehouse:
         self.record_judgements(
             judgement_row(outcome.run, step, judgement) for step in outcome.steps for judgement in step.judgements
         )
+        for step in outcome.steps:
+            self._record_profile(outcome.run, step)
         row = self._run_row(outcome.run, outcome.status, outcome.started_at)
         row["ended_at"] = outcome.ended_at
         row["seconds"] = (outcome.ended_at - outcome.started_at).total_seconds()
@@ -125,6 +128,20 @@ class DeltaWarehouse:
         found = [{**row, "project": self._spec.name} for row in rows]
         if found:
             self.expectations.append(found)
+
+    def _record_profile(self, run: str, step: StepOutcome) -> None:
+        if step.profile is None or step.record is None:
+            return
+        facts = {
+            "project": self._spec.name,
+            "dataset": str(step.step.dataset),
+            "version": step.version,
+            "epoch": step.record.epoch,
+            "run": run,
+            "is_increment": False,
+            "recorded_at": step.ended_at,
+        }
+        self.profiles.append(profile_rows(step.profile, facts))
 
     def last_seconds(self) -> float | None:
         """How long the last run that published something took, in seconds; None if there was none."""

@@ -294,4 +294,5 @@ def _commit(step: RefreshStep, staged: Staged, kept: StepOutcome, ports: Ports) 
         record=staged.record,
         rows_out=staged.rows_out,
         rows_changed=staged.rows_changed,
+        profile=staged.profile,
     )

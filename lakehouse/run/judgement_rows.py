@@ -42,13 +42,14 @@ def described(judgement: Judgement, at: datetime) -> dict[str, Any]:
         "element_count": verdict.elements,
         "missing_records": verdict.missing,
         "observed": None if verdict.observed is None else json.dumps(verdict.observed, default=str, sort_keys=True),
-        "details": verdict.details,
+        "details": _details(verdict),
         "judged_at": at,
     }
 
 
 def recorded_verdict(row: Mapping[str, Any], rule: RowRule | TableRule | EngineRule) -> Verdict:
     """The verdict in a row of `system/expectations`, as one on `rule`, which asks the same."""
+    samples = recorded_samples(row["details"])
     return Verdict(
         rule=rule.name,
         fingerprint=rule.fingerprint,
@@ -58,5 +59,23 @@ def recorded_verdict(row: Mapping[str, Any], rule: RowRule | TableRule | EngineR
         elements=row["element_count"],
         missing=row["missing_records"],
         observed=None if row["observed"] is None else json.loads(row["observed"]),
-        details=row["details"],
+        details=None if samples else row["details"],
+        samples=samples,
     )
+
+
+def recorded_samples(details: str | None) -> tuple[Mapping[str, Any], ...]:
+    """The violating rows or keys in `details` of a row of `system/expectations`; none where these are a remark."""
+    try:
+        found = json.loads(details or "")
+    except ValueError:
+        return ()
+    is_samples = isinstance(found, list) and all(isinstance(row, dict) for row in found)
+    return tuple(found) if is_samples else ()
+
+
+def _details(verdict: Verdict) -> str | None:
+    """Why nothing was judged, or a JSON list of some of what violates the rule."""
+    if verdict.details is not None or not verdict.samples:
+        return verdict.details
+    return json.dumps(list(verdict.samples), default=str, ensure_ascii=False)

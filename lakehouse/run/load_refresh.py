@@ -12,10 +12,12 @@ from lakehouse.definition.dataset import StreamingTable
 from lakehouse.errors import ExpectationFailed, OwnershipError
 from lakehouse.plan.records import RefreshRecord
 from lakehouse.plan.refresh_plan import ReasonCode, RefreshStep
+from lakehouse.quality.column_profile import TableProfile
 from lakehouse.quality.judgement import Judgement
 from lakehouse.refresh.load import RunMoment, StagedLoad, stage_load
 from lakehouse.refresh.quarantine import Quarantine
 from lakehouse.refresh.rows_after import rows_after_write
+from lakehouse.refresh.sifting import kept
 from lakehouse.run.refresh_gate import RefreshGate
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode
 
@@ -29,6 +31,7 @@ class JudgedLoad:
     quarantine_epoch: int = 0
     judgements: tuple[Judgement, ...] = ()
     refusal: ExpectationFailed | None = None
+    profile: TableProfile | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +75,17 @@ class LoadRefresh:
         record = replace(record, quarantine=quarantine.version)
         if gate.judge is not None:
             assert staged.frame is not None
-            gate.judge(rows_after_write(self._staying(staged.write), staged.write, staged.frame))
+            rows = kept(staged.frame, quarantine.sieve)
+            gate.judge(rows_after_write(self._staying(staged.write), staged.write, rows), staged.write)
         judgements, refusal = gate.conclude(staged.counts, staged.frame)
-        return JudgedLoad(staged=staged, record=record, quarantine_epoch=epoch, judgements=judgements, refusal=refusal)
+        return JudgedLoad(
+            staged=staged,
+            record=record,
+            quarantine_epoch=epoch,
+            judgements=judgements,
+            refusal=refusal,
+            profile=gate.profile,
+        )
 
     def _staying(self, staged: StagedWrite) -> DataFrame | None:
         """The rows of the table that the load leaves; None if it replaces all."""

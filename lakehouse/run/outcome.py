@@ -11,6 +11,7 @@ from lakehouse.names import TableName
 from lakehouse.plan.records import Publication, RefreshRecord
 from lakehouse.plan.refresh_plan import BY_CHANGE, RefreshMode, RefreshPlan, RefreshStep
 from lakehouse.plan.sieve import DROPPED, QUARANTINED
+from lakehouse.quality.column_profile import TableProfile
 from lakehouse.quality.judgement import Judgement
 
 
@@ -60,7 +61,7 @@ class StepOutcome:
     """What became of one step. `version` is what the table is at now, -1 if there is none; `rows_in` what the
     query, the files or the changes gave, `rows_out` what was written, and `rows_changed` what that did to the table.
     `lacking` says what cheaper ways to refresh it lacked, `judgements` what its expectations say of the rows that it
-    has now, or, where they refuse the refresh, would have had."""
+    has now, or, where they refuse the refresh, would have had; `profile` is that of the rows of a new version."""
 
     step: RefreshStep
     status: StepStatus
@@ -75,6 +76,7 @@ class StepOutcome:
     notices: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     judgements: tuple[Judgement, ...] = ()
+    profile: TableProfile | None = None
     error: LakehouseError | None = None
     started_at: datetime
     ended_at: datetime

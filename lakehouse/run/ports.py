@@ -13,6 +13,7 @@ from lakehouse.names import TableName
 from lakehouse.plan.load_plan import LedgerEntry
 from lakehouse.plan.records import Publication, RefreshRecord, TableFacts
 from lakehouse.plan.refresh_plan import RefreshStep
+from lakehouse.quality.column_profile import TableProfile
 from lakehouse.quality.judgement import Judgement
 from lakehouse.run.outcome import BadFile, RowsChanged, RunEvent, RunOutcome, StepOutcome, Verification
 
@@ -74,6 +75,10 @@ class Staged(Protocol):
     @property
     def refusal(self) -> ExpectationFailed | None:
         """Why it must not become visible; None if nothing stands against it."""
+
+    @property
+    def profile(self) -> TableProfile | None:
+        """The profile of the rows that the table will have; None if it was not taken."""
 
     def confirm_unchanged(self) -> None:
         """The table stays as it is; what is kept beside it moves on to the versions that were read now."""

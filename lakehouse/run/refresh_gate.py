@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,53 +15,93 @@ from lakehouse.errors import ExpectationFailed
 from lakehouse.names import TableName
 from lakehouse.plan.records import RefreshRecord, application_id
 from lakehouse.plan.sieve import Sieve
+from lakehouse.quality.column_profile import TableProfile
 from lakehouse.quality.fitting import fitting_rules
-from lakehouse.quality.gate import examples, judge_rows, make_sieve, refusal
-from lakehouse.quality.judgement import Judgement
+from lakehouse.quality.gate import judge_rows, make_sieve, refusal
+from lakehouse.quality.judgement import Judgement, with_samples
 from lakehouse.quality.judging import JudgingContext, judge_frame
-from lakehouse.quality.rule import CompiledRules, TableRule
+from lakehouse.quality.rule import CompiledRules, RowRule, TableRule
+from lakehouse.quality.samples import violating_rows, violating_tables
 from lakehouse.quality.table_rules import TableRuleKind
+from lakehouse.quality.verdict import Samples
 from lakehouse.refresh.quarantine import Quarantine, Stamp
+from lakehouse.run.profiling import RefreshProfile, VersionProfiles, wants_profiles
 from lakehouse.run.view_state import quarantine_version
-from lakehouse.storage.staged_write import TableWrite, WriteMode
+from lakehouse.storage.change_commit import StagedChange
+from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode
 from lakehouse.storage.system_tables import SystemTable
 from lakehouse.storage.table_log import read_table_facts
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What a refresh may ask about earlier versions: what a rule saw of the last one that stands, and profiles."""
+
+    observed: Callable[[TableRule], Mapping[str, Any] | None]
+    profiles: Callable[[], VersionProfiles]
+
+
 class RefreshGate:
     """The expectations of one dataset at one refresh, for rows with the columns of a frame. `judge` is shown the rows
-    that the table will have; None where no rule is about the table as a whole. `last_observed` tells what a rule saw
-    of the last version that stands."""
+    that the table will have, and what is staged; None where no rule is about the table as a whole, and no profile of
+    it is kept. `watch` has to be shown the rows that are written. `past` tells of earlier versions."""
 
     def __init__(
         self,
         dataset: MaterializedView | StreamingTable,
         frame: DataFrame,
         table: Callable[[TableName], DataFrame],
-        last_observed: Callable[[TableRule], Mapping[str, Any] | None],
+        past: Past,
         now: datetime,
     ) -> None:
         self._dataset = dataset
         self.rules = fitting_rules(dataset.expectations, frame)
         self.sieve: Sieve = make_sieve(self.rules)
         compared = [rule for rule in self.rules.tables if rule.kind is TableRuleKind.HISTORY]
-        before = merged_metrics(found for rule in compared if (found := last_observed(rule)) is not None)
-        self._context = JudgingContext(now=now, table=table, previous=before)
+        before = merged_metrics(found for rule in compared if (found := past.observed(rule)) is not None)
+        is_needed = any(rule.kind is TableRuleKind.DRIFT for rule in self.rules.tables)
+        self._profile: RefreshProfile | None = None
+        if is_needed or wants_profiles(dataset):
+            self._profile = RefreshProfile(past.profiles(), frame.sparkSession, is_needed=is_needed)
+        drift = None if self._profile is None else self._profile.drift
+        self._context = JudgingContext(now=now, table=table, previous=before, drift=drift)
         self._of_table: tuple[Judgement, ...] = ()
-        self.judge = self._judge_table if self.rules.tables else None
+        self._after: DataFrame | None = None
+        self.judge = self._judge_table if self.rules.tables or self._profile is not None else None
+
+    @property
+    def profile(self) -> TableProfile | None:
+        """That of the rows that the table will have; None if it was not asked for, or not taken."""
+        return None if self._profile is None else self._profile.found
+
+    def watch(self, rows: DataFrame) -> DataFrame:
+        """The rows that stay in the table, with what is to be observed while they are written."""
+        return rows if self._profile is None else self._profile.watched(rows)
 
     def conclude(
         self, counts: Mapping[str, int], rows: DataFrame | None
     ) -> tuple[tuple[Judgement, ...], ExpectationFailed | None]:
         """All judgements, and the error if one of them refuses the refresh; `rows` are where examples are found."""
         of_rows = judge_rows(self.rules, counts) if self.rules.rows and counts else ()
-        found = (*of_rows, *self._of_table)
-        key = self._dataset.layout.primary_key
-        return found, refusal(
-            self._dataset.name, found, lambda rule: examples(rows, rule, key) if rows is not None else ""
-        )
+        found = self._with_samples((*of_rows, *self._of_table), rows)
+        return found, refusal(self._dataset.name, found)
 
-    def _judge_table(self, rows: DataFrame) -> None:
+    def _with_samples(self, found: tuple[Judgement, ...], rows: DataFrame | None) -> tuple[Judgement, ...]:
+        """What refuses the refresh, with some of what violates it. The others cost no further pass: a check looks."""
+        refusing = [judgement.rule for judgement in found if judgement.refuses and judgement.verdict.failed_records]
+        of_rows = [rule for rule in refusing if isinstance(rule, RowRule)]
+        of_keys = [rule for rule in refusing if isinstance(rule, TableRule)]
+        samples: dict[str, Samples] = {}
+        if rows is not None:
+            samples |= violating_rows(rows, of_rows, self._dataset.layout.primary_key)
+        if self._after is not None:
+            samples |= violating_tables(self._after, of_keys, self._context)
+        return with_samples(found, samples)
+
+    def _judge_table(self, rows: DataFrame, staged: StagedWrite | StagedChange) -> None:
+        self._after = rows
+        if self._profile is not None:
+            self._profile.take(rows, staged)
         verdicts = judge_frame(rows, CompiledRules(tables=self.rules.tables), self._context)
         self._of_table = tuple(
             Judgement(rule, verdict) for rule, verdict in zip(self.rules.tables, verdicts, strict=True)

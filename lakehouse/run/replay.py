@@ -16,6 +16,7 @@ from lakehouse.errors import ExpectationFailed
 from lakehouse.plan.records import RefreshRecord
 from lakehouse.plan.refresh_plan import RefreshStep
 from lakehouse.plan.sieve import DROPPED, FAILED_EXPECTATIONS, FINGERPRINTS
+from lakehouse.quality.column_profile import TableProfile
 from lakehouse.quality.judgement import Judgement
 from lakehouse.refresh.quarantine import Quarantine
 from lakehouse.refresh.rows_after import rows_after_write
@@ -37,6 +38,7 @@ class StagedReplay:
     rows_in: int
     judgements: tuple[Judgement, ...]
     refusal: ExpectationFailed | None
+    profile: TableProfile | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +60,12 @@ class Replay:
         quarantine, epoch = self.quarantine(gate)
         aside = quarantine.rows(self.session)
         rows = stored.limit(0) if aside is None else aside.select(*[named(name) for name in stored.columns])
-        sifted = Sifted(rows, gate.sieve)
+        sifted = Sifted(rows, gate.sieve, gate.watch)
         staged = stage_write(sifted.kept, self.write)
         counts = dict(sifted.counts(staged.rows)) if gate.sieve.predicates else count(rows, gate.sieve)
         left = None if aside is None else self._left(aside, gate, quarantine, settled=staged.rows + counts[DROPPED])
         if gate.judge is not None:
-            gate.judge(rows_after_write(stored, staged, sifted.kept))
+            gate.judge(rows_after_write(stored, staged, sifted.kept), staged)
         judgements, refusal = gate.conclude(counts, rows)
         record = replace(self.record, counts=counts, quarantine=quarantine.version)
         if not staged.rows:
@@ -78,6 +80,7 @@ class Replay:
             rows_in=counts["rows"],
             judgements=judgements,
             refusal=refusal,
+            profile=gate.profile,
         )
 
     def _left(self, aside: DataFrame, gate: RefreshGate, quarantine: Quarantine, *, settled: int) -> StagedWrite | None:

@@ -15,10 +15,11 @@ from lakehouse.definition.expectation_types import own_expectation_types
 from lakehouse.definition.project import Project
 from lakehouse.errors import DefinitionError, RefreshError
 from lakehouse.names import TableName
-from lakehouse.quality.judgement import Judgement
+from lakehouse.quality.judgement import Judgement, with_samples
 from lakehouse.quality.judging import JudgingContext, judge_frame
 from lakehouse.quality.rule import CompiledRules, EngineRule, RowRule, TableRule, compile_rules
-from lakehouse.quality.verdict import Status, Verdict, without_judgement
+from lakehouse.quality.samples import violating_rows, violating_tables
+from lakehouse.quality.verdict import Samples, Status, Verdict, without_judgement
 from lakehouse.run.check_plan import Rule, TableTask, in_order
 from lakehouse.run.delta_warehouse import DeltaWarehouse
 from lakehouse.run.location import locate
@@ -67,7 +68,27 @@ class SparkChecking:
         ours = [rule for rule in fitting if rule not in others]
         for verdict in (*self._by_one_pass(frame, ours, task), *_by_great_expectations(frame, others)):
             found[verdict.rule] = verdict
-        return tuple(Judgement(rule, found[rule.name]) for rule in task.due)
+        judged = tuple(Judgement(rule, found[rule.name]) for rule in task.due)
+        return with_samples(judged, self._samples(frame, judged, task))
+
+    def _samples(self, frame: DataFrame, judged: Sequence[Judgement], task: TableTask) -> dict[str, Samples]:
+        """Some of what violates the rules that are not met."""
+        failing = {each.rule.name for each in judged if each.verdict.status is Status.FAILED}
+        columns = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+        rules = compile_rules([rule.expectation for rule in task.due if rule.name in failing], columns)
+        try:
+            of_rows = violating_rows(frame, rules.rows, task.dataset.layout.primary_key)
+            return of_rows | violating_tables(frame, rules.tables, self._context(task))
+        except (PySparkException, Py4JJavaError):  # files that went meanwhile: the verdicts stand without them
+            return {}
+
+    def _context(self, task: TableTask) -> JudgingContext:
+        return JudgingContext(
+            now=self._moment[1],
+            table=self._table,
+            previous=task.previous,
+            drift=lambda rule: self._drift(rule, task),
+        )
 
     def _by_one_pass(self, frame: DataFrame, rules: Sequence[Rule], task: TableTask) -> tuple[Verdict, ...]:
         if not rules:
@@ -76,14 +97,8 @@ class SparkChecking:
             rows=tuple(rule for rule in rules if isinstance(rule, RowRule)),
             tables=tuple(rule for rule in rules if isinstance(rule, TableRule)),
         )
-        context = JudgingContext(
-            now=self._moment[1],
-            table=self._table,
-            previous=task.previous,
-            drift=lambda rule: self._drift(rule, task),
-        )
         try:
-            return judge_frame(frame, compiled, context)
+            return judge_frame(frame, compiled, self._context(task))
         except Py4JJavaError as error:  # what Spark does not own up to, such as files that are gone
             failure = describe_failure(error).message
             return tuple(without_judgement(rule, Status.ERROR, failure) for rule in rules)
@@ -97,9 +112,9 @@ class SparkChecking:
         if name not in self._profiles:
             location = locate(self._project, name)
             self._profiles[name] = VersionProfiles(
-                self._warehouse,
-                self._project.spec.name,
-                name,
+                self._warehouse.profiles,
+                (self._project.spec.name, name),
+                location,
                 lambda version: self._catalog.table(location, version),
                 self._moment,
             )

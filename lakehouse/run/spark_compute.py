@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
 from zlib import crc32
@@ -27,7 +27,8 @@ from lakehouse.run.evaluation import evaluate_query, failures_named
 from lakehouse.run.load_refresh import LoadRefresh
 from lakehouse.run.location import locate, locate_quarantine, locate_state
 from lakehouse.run.outcome import BadFile, StepOutcome, Verification
-from lakehouse.run.refresh_gate import RefreshGate, last_observed, open_quarantine, stamp_of
+from lakehouse.run.profiling import VersionProfiles
+from lakehouse.run.refresh_gate import Past, RefreshGate, last_observed, open_quarantine, stamp_of
 from lakehouse.run.replay import Replay
 from lakehouse.run.spark_staged import SparkStaged
 from lakehouse.run.temporary_views import temporary_view_rows
@@ -107,7 +108,7 @@ class SparkCompute:
         with failures_named(str(name), dataset.query, self._project.spec.root):
             frame = shape(self._query(dataset, record, catalog), dataset.layout, dataset.location)
             found = compare_with_query(
-                kept(frame, self._gate(dataset, frame, catalog).sieve),
+                kept(frame, self._gate(dataset, frame, catalog, run=run).sieve),
                 catalog.table(locate(self._project, name), outcome.version),
                 optimising_session(catalog.session),
                 at_most=at_most,
@@ -128,7 +129,7 @@ class SparkCompute:
         frame = self._query(dataset, record, catalog)
         with failures_named(str(dataset.name), dataset.query, root):
             frame = shape(frame, dataset.layout, dataset.location)
-            gate = self._gate(dataset, frame, catalog)
+            gate = self._gate(dataset, frame, catalog, run=record.run)
             quarantine, epoch = self._quarantine(gate, step, record)
             refreshed = ViewRefresh(
                 dataset=dataset,
@@ -154,6 +155,7 @@ class SparkCompute:
             quarantine_epoch=epoch,
             judgements=judgements,
             refusal=refusal,
+            profile=gate.profile,
             record=refreshed.record,
             rows_in=refreshed.rows_in,
             rows_out=refreshed.rows_out,
@@ -163,21 +165,35 @@ class SparkCompute:
         )
 
     def _gate(
-        self, dataset: MaterializedView | StreamingTable, frame: DataFrame, catalog: SessionCatalog
+        self, dataset: MaterializedView | StreamingTable, frame: DataFrame, catalog: SessionCatalog, *, run: str
     ) -> RefreshGate:
+        spec, now = self._project.spec, self._now()
+        here = locate(self._project, dataset.name)
+
         def table(name: TableName) -> DataFrame:
             location = locate(self._project, name)
             return catalog.table(location, read_table_facts(location).version)
 
-        judged = SystemTable(f"{self._project.spec.warehouse}/system", "expectations")
-        observed = partial(last_observed, judged, self._project.spec.name, dataset.name)
-        return RefreshGate(dataset, frame, table, observed, self._now())
+        past = Past(
+            observed=partial(
+                last_observed, SystemTable(f"{spec.warehouse}/system", "expectations"), spec.name, dataset.name
+            ),
+            profiles=lambda: VersionProfiles(
+                SystemTable(f"{spec.warehouse}/system", "profiles"),
+                (spec.name, dataset.name),
+                here,
+                lambda version: catalog.table(here, version),
+                (run, now),
+            ),
+        )
+        return RefreshGate(dataset, frame, table, past, now)
 
     def _quarantine(self, gate: RefreshGate, step: RefreshStep, record: RefreshRecord) -> tuple[Quarantine, int]:
         spec = self._project.spec
         location = locate_quarantine(spec, step.dataset)
         stamp = stamp_of(record, self._now())
-        return open_quarantine(location, spec.name, step.dataset, gate.sieve, step.record, stamp)
+        found, epoch = open_quarantine(location, spec.name, step.dataset, gate.sieve, step.record, stamp)
+        return replace(found, watch=gate.watch), epoch
 
     def _query(self, dataset: MaterializedView, record: RefreshRecord, catalog: SessionCatalog) -> DataFrame:
         root = self._project.spec.root
@@ -206,7 +222,7 @@ class SparkCompute:
                 record=record,
                 write=self._write(dataset, mode),
                 session=catalog.session,
-                gate=lambda frame: self._gate(dataset, frame, catalog),
+                gate=lambda frame: self._gate(dataset, frame, catalog, run=record.run),
                 quarantine=lambda gate: self._quarantine(gate, step, record),
             ).stage(self._now())
         staged = found.staged
@@ -217,6 +233,7 @@ class SparkCompute:
             quarantine_epoch=found.quarantine_epoch,
             judgements=found.judgements,
             refusal=found.refusal,
+            profile=found.profile,
             record=found.record,
             rows_in=staged.rows_in,
             rows_out=staged.rows,
@@ -238,7 +255,7 @@ class SparkCompute:
                 record=record,
                 write=self._write(dataset, WriteMode.APPEND),
                 session=catalog.session,
-                gate=lambda frame: self._gate(dataset, frame, catalog),
+                gate=lambda frame: self._gate(dataset, frame, catalog, run=record.run),
                 quarantine=lambda gate: self._quarantine(gate, step, record),
             ).stage()
         return SparkStaged(
@@ -248,6 +265,7 @@ class SparkCompute:
             quarantine_epoch=found.quarantine_epoch,
             judgements=found.judgements,
             refusal=found.refusal,
+            profile=found.profile,
             record=found.record,
             rows_in=found.rows_in,
             rows_out=found.table.rows if found.table is not None else 0,

@@ -9,6 +9,7 @@ from lakehouse.errors import ExpectationFailed
 from lakehouse.plan.load_plan import LedgerEntry
 from lakehouse.plan.records import RefreshRecord
 from lakehouse.plan.refresh_plan import RefreshStep
+from lakehouse.quality.column_profile import TableProfile
 from lakehouse.quality.judgement import Judgement
 from lakehouse.run.evaluation import failures_named
 from lakehouse.run.outcome import BadFile, RowsChanged
@@ -32,6 +33,7 @@ class SparkStaged:
     quarantine_epoch: int = 0
     judgements: tuple[Judgement, ...] = ()
     refusal: ExpectationFailed | None = None
+    profile: TableProfile | None = None
     ledger: tuple[LedgerEntry, ...] = ()
     bad_files: tuple[BadFile, ...] = ()
     notices: tuple[str, ...] = ()

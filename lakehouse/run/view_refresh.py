@@ -74,7 +74,7 @@ class _SetAside:
 class ViewRefresh:
     """What one refresh works with: the step and its record so far, the view's query as a frame with the table's
     columns, what becomes of its rows, where its inputs lie, and whether other views read it. `judge`, where given, is
-    shown the rows that the table will have."""
+    shown the rows that the table will have, and what is staged."""
 
     dataset: MaterializedView
     step: RefreshStep
@@ -87,7 +87,7 @@ class ViewRefresh:
     catalog: SessionCatalog
     feeds: FeedCache
     is_read: bool = False
-    judge: Callable[[DataFrame], None] | None = None
+    judge: Callable[[DataFrame, StagedWrite | StagedChange], None] | None = None
 
     def stage(self) -> RefreshedView:
         """Computes the view's new rows, or its change, and stages them. Raises RefreshError under
@@ -238,13 +238,13 @@ class ViewRefresh:
         persisted = with_state[1] if with_state is not None else None
         if persisted is None and self.quarantine.sieve.quarantined and not is_stable:
             persisted = frame = frame.persist()  # its rows are computed twice, and have to be the same
-        sifted = Sifted(frame, self.quarantine.sieve)
+        sifted = Sifted(frame, self.quarantine.sieve, self.quarantine.watch)
         staged = stage_query(sifted.kept, self.write)
         try:
             counts = dict(sifted.counts(staged.write.rows)) if self.quarantine.sieve.predicates else {}
             aside = self._set_aside(sifted, counts)
             if self.judge is not None:
-                self.judge(rows_after_write(None, staged.write, sifted.kept))
+                self.judge(rows_after_write(None, staged.write, sifted.kept), staged.write)
         except Exception:
             staged.write.discard()
             raise

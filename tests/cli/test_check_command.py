@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pyspark.sql import SparkSession
 from cli.checked_shop import ORDERS, REVENUE, CheckedShop
 from cli.conftest import Answer
 from lakehouse.run.workspace import Workspace
+from lakehouse.serving.report_gathering import gather_report
 
 pytestmark = pytest.mark.spark
 
@@ -82,6 +84,26 @@ def test_the_published_versions_are_judged_once(
     assert verdicts(again) == verdicts(first)
     assert again.named("check_ended")[0]["new"] == 0
     assert len(shop.recorded()) == len(rows)
+
+
+def test_what_violates_is_shown_and_kept_for_the_report(
+    shop: CheckedShop, lakehouse: Command, without_spark: Callable[[], None]
+) -> None:
+    def samples(answer: Answer) -> dict[str, Any]:
+        return {event["expectation"]: event["samples"] for event in answer.named("verdict") if event["samples"]}
+
+    theirs = lakehouse("check", "--full", "--engine", "great_expectations", "--project", shop.root, "--json")
+    first = lakehouse("check", "--full", "--project", shop.root, "--json")
+    assert samples(first) == samples(theirs) == {"even": [{"amount": 7}], "one_row_an_id": [{"id": 4}]}
+    without_spark()
+    assert samples(lakehouse("check", "--project", shop.root, "--json")) == samples(first)
+    told = {
+        expectation.name: expectation.last.samples
+        for expectation in gather_report(Workspace(shop.root), datetime.now(timezone.utc)).expectations
+        if expectation.last.samples
+    }
+    assert told == {"even": ({"amount": 7},), "one_row_an_id": ({"id": 4},)}
+    assert "bronze.orders one_row_an_id: such as id=4" in lakehouse("check", "--project", shop.root).out
 
 
 def test_a_new_version_a_new_rule_and_full_are_judged(shop: CheckedShop, lakehouse: Command) -> None:

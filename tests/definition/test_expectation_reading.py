@@ -108,10 +108,10 @@ def test_types_of_our_own(value: dict[str, Any], name: str) -> None:
     assert (expectation.name, expectation.on_violation) == (name, OnViolation.FAIL)
 
 
-def test_only_a_check_measures_drift() -> None:
+def test_drift_has_no_row_to_act_on() -> None:
     value = {"expect_drift_below": {"column": "a", "threshold": 0.2, "baseline": 7}}
-    assert read(value).on_violation is OnViolation.WARN
-    (problem,) = problems_of({**value, "on_violation": "fail"})
+    assert read({**value, "on_violation": "fail"}).on_violation is OnViolation.FAIL
+    (problem,) = problems_of({**value, "on_violation": "drop"})
     assert isinstance(problem, InvalidValue)
 
 

@@ -98,6 +98,22 @@ def test_expectations_stack_above_and_below(load: Load, head: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("above", [True, False], ids=["above", "below"])
+def test_every_decorator_says_what_a_violation_does(load: Load, above: bool) -> None:
+    actions = {"": OnViolation.WARN, "_or_drop": OnViolation.DROP, "_or_quarantine": OnViolation.QUARANTINE}
+    actions["_or_fail"] = OnViolation.FAIL
+    decorators = [f"@dp.expect{suffix}('one{suffix}', 'a > 1')" for suffix in actions]
+    decorators += [f"@dp.expect_all{suffix}({{'all{suffix}': 'a > 2', 'more{suffix}': 'a > 3'}})" for suffix in actions]
+    dataset = "@dp.materialized_view(name='t')"
+    lines = [*decorators, dataset] if above else [dataset, *decorators]
+    view = only(load, HEAD + "\n".join(lines) + "\ndef t():\n    return 1\n")
+    assert {(e.name, e.condition): e.on_violation for e in view.expectations} == {
+        (f"{name}{suffix}", condition): action
+        for suffix, action in actions.items()
+        for name, condition in (("one", "a > 1"), ("all", "a > 2"), ("more", "a > 3"))
+    }
+
+
 def test_great_expectations_tags_and_keys(load: Load) -> None:
     text = HEAD + (
         "@dp.materialized_view(tags=['x'], primary_key=['a'], name='m')\n"

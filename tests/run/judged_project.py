@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from lakehouse.run.outcome import RunOutcome
 from lakehouse.run.pipeline import run_pipeline
 from lakehouse.run.request import RunRequest
 from lakehouse.run.workspace import Workspace
+from tests.run.random_rules import Row, judge, random_rules
 
 SPEC = """\
 name: judged
@@ -36,52 +36,6 @@ QUERIES = {
     "first": "SELECT k, sum(n) AS n, min(t) AS t FROM raw.a GROUP BY k ORDER BY n DESC NULLS LAST, k LIMIT 3",
     "counted": "SELECT (SELECT count(*) FROM raw.b) AS k, n, t FROM raw.a",
 }
-RULES = """\
-expectations:
-  - {name: even, expect: n % 2 = 0}
-  - {name: known, expect_column_values_to_not_be_null: {column: k, mostly: 0.5}}
-  - {name: named, expect: "t <> 'x'", on_violation: ACTION}
-  - {name: small, expect_column_values_to_be_between: {column: n, max_value: 12}, on_violation: quarantine}
-  - {name: listed, expect_column_values_to_be_in_set: {column: t, value_set: [x, y, z]}, on_violation: quarantine}
-"""
-Row = tuple[int | None, int | None, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What must be: rows of the table, rows set aside with their reasons, violations by rule, rows dropped."""
-
-    kept: Counter[Row]
-    aside: Counter[tuple[Row, tuple[str, ...]]]
-    failed: Mapping[str, int]
-    dropped: int
-
-
-def judge(rows: list[Row], action: str) -> Judged:
-    """The rules of `RULES` in plain Python."""
-    kept: Counter[Row] = Counter()
-    aside: Counter[tuple[Row, tuple[str, ...]]] = Counter()
-    failed: Counter[str] = Counter()
-    dropped = 0
-    for row in rows:
-        k, n, t = row
-        violated = {
-            "even": n is None or n % 2 != 0,
-            "known": k is None,
-            "named": t is None or t == "x",
-            "small": n is not None and n > 12,
-            "listed": t is not None and t not in ("x", "y", "z"),
-        }
-        failed.update({name: 1 for name, bad in violated.items() if bad})
-        quarantining = ("named", "small", "listed") if action == "quarantine" else ("small", "listed")
-        reasons = tuple(name for name in quarantining if violated[name])
-        if reasons:
-            aside[(row, reasons)] += 1
-        elif action == "drop" and violated["named"]:
-            dropped += 1
-        else:
-            kept[row] += 1
-    return Judged(kept, aside, failed, dropped)
 
 
 class JudgedProject:
@@ -92,23 +46,22 @@ class JudgedProject:
         self._rng = random.Random(seed)
         (root / "tables").mkdir()
         (root / "spark-pipeline.yml").write_text(SPEC, encoding="utf-8")
-        views = [
-            f'materialized_view: lab.{name}_{action}\nrefresh_policy: incremental\nquery: "{query}"\n'
-            + RULES.replace("ACTION", action)
-            for name, query in QUERIES.items()
-            for action in self.actions
-        ]
-        (root / "tables/views.yml").write_text("---\n".join(views), encoding="utf-8")
+        self.rules = {name: random_rules(self._rng) for name in QUERIES}
+        self._declare()
         others = [f"external_table: raw.{name}\nlocation: outside/{name}\n" for name in "ab"]
         (root / "tables/raw.yml").write_text("---\n".join(others), encoding="utf-8")
         for name in "ab":
             self._insert(name, 30)
 
-    actions = ("drop", "quarantine")
-
     def change(self) -> str:
-        """Some rows of both sources inserted, updated and deleted; says what was done."""
+        """Some rows of both sources inserted, updated and deleted, now and then other rules for a view; says what was
+        done."""
         done = []
+        if self._rng.random() < 0.5:
+            name = self._rng.choice([*QUERIES])
+            self.rules[name] = random_rules(self._rng)
+            self._declare()
+            done.append(f"rules of {name}")
         for name in "ab":
             if self._rng.random() < 0.75:
                 kind = self._rng.choice(("insert", "delete", "update", "all"))
@@ -124,11 +77,15 @@ class JudgedProject:
 
     def run(self, **request: Any) -> RunOutcome:
         """One run, as a start of the command."""
-        outcome = run_pipeline(Workspace(self.root), RunRequest(**request), lambda event: None)
+        outcome = self.attempt(**request)
         for step in outcome.steps:
             if step.error is not None:
                 raise step.error
         return outcome
+
+    def attempt(self, **request: Any) -> RunOutcome:
+        """One run that may fail."""
+        return run_pipeline(Workspace(self.root), RunRequest(**request), lambda event: None)
 
     def rows(self, name: str) -> Counter[Row]:
         """What readers see of a view."""
@@ -146,10 +103,12 @@ class JudgedProject:
         return Counter(((k, n, t), tuple(reasons)) for k, n, t, reasons in found)
 
     def failed(self, name: str) -> dict[str, tuple[int, int]]:
-        """The last verdicts: by rule, the records that failed and those that passed."""
+        """The last verdicts on today's rules: by rule, the records that failed, and all that were looked at."""
         rows = Workspace(self.root).warehouse.expectations.rows()
         mine = sorted((row for row in rows if row["dataset"] == f"lab.{name}"), key=lambda row: row["judged_at"])
-        return {row["name"]: (row["failed_records"], row["passed_records"]) for row in mine}
+        found = {row["name"]: (row["failed_records"], row["element_count"]) for row in mine}
+        assert all(row["passed_records"] + row["failed_records"] == row["element_count"] for row in mine)
+        return {rule.name: found[rule.name] for rule in self.rules[name]}
 
     def dropped(self, name: str) -> int:
         """How many rows were dropped."""
@@ -159,21 +118,27 @@ class JudgedProject:
         """Where tables, quarantine or counts are not those of the queries' rows; `query` runs a SQL text."""
         found = []
         for name, text in QUERIES.items():
-            rows = query(text)
-            for action in self.actions:
-                view, wanted = f"{name}_{action}", judge(rows, action)
-                failed = self.failed(view)
-                actual = {rule: failed[rule][0] for rule in failed}
-                expected = {rule: wanted.failed.get(rule, 0) for rule in failed}
-                pairs = [
-                    ("table", self.rows(view), wanted.kept),
-                    ("quarantine", self.aside(view), wanted.aside),
-                    ("failed", actual, expected),
-                    ("dropped", self.dropped(view), wanted.dropped),
-                    ("judged", {sum(counts) for counts in failed.values()}, {len(rows)}),
-                ]
-                found += [f"{view}: {what} {one}, expected {other}" for what, one, other in pairs if one != other]
+            wanted = judge(query(text), self.rules[name])
+            pairs = [
+                ("table", self.rows(name), wanted.kept),
+                ("quarantine", self.aside(name), wanted.aside),
+                ("failed, of", self.failed(name), wanted.failed),
+                ("dropped", self.dropped(name), wanted.dropped),
+            ]
+            rules = "; ".join(rule.text.strip() for rule in self.rules[name])
+            found += [
+                f"{name}: {what} {one}, expected {other} by {rules}" for what, one, other in pairs if one != other
+            ]
         return found
+
+    def _declare(self) -> None:
+        views = [
+            f'materialized_view: lab.{name}\nrefresh_policy: incremental\nquery: "{query}"\nexpectations:\n'
+            + "\n".join(rule.text for rule in self.rules[name])
+            + "\n"
+            for name, query in QUERIES.items()
+        ]
+        (self.root / "tables/views.yml").write_text("---\n".join(views), encoding="utf-8")
 
     def _published(self) -> Mapping[TableName, Any]:
         publication = Workspace(self.root).warehouse.latest_publication()

@@ -28,6 +28,7 @@ from lakehouse.names import TableName
 from lakehouse.plan.load_plan import FileStatus, LedgerEntry, SourceFile, plan_load
 from lakehouse.plan.records import Publication, RefreshRecord, TableFacts
 from lakehouse.plan.refresh_plan import Identity, PlanFacts, RefreshPlan, RefreshStep, plan_refresh
+from lakehouse.quality.column_profile import TableProfile
 from lakehouse.quality.judgement import Judgement
 from lakehouse.run.outcome import BadFile, RowsChanged, RunOutcome, StepOutcome, Verification
 
@@ -155,6 +156,7 @@ class SimulatedStaged:
     lacking: tuple[str, ...] = ()
     judgements: tuple[Judgement, ...] = ()
     refusal: ExpectationFailed | None = None
+    profile: TableProfile | None = None
     rows_changed: RowsChanged = field(default_factory=RowsChanged)
 
     @property

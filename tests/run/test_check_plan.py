@@ -78,6 +78,7 @@ def row(expectation: Expectation, **fields: Any) -> dict[str, Any]:
         "origin": "check",
         "status": "passed",
         "observed": None,
+        "failed_records": None,
         "judged_at": NOON,
         **fields,
     }
@@ -160,3 +161,11 @@ def test_the_last_version_that_was_looked_at_is_what_history_compares_with() -> 
     ]
     assert last_observed(rows, 3) == {"row_count": 8, "null_share": {"a": 0.5, "b": 0.25}}
     assert last_observed(rows, 1) is None
+
+
+def test_a_check_looks_at_the_rows_that_a_refresh_only_counted() -> None:
+    found = row(ROW, origin="refresh", status="failed", failed_records=2)
+    assert due(view(ROW), found) == ["row"]
+    assert due(view(ROW), {**found, "status": "passed"}) == []  # within its `mostly`
+    assert due(view(ROW), {**found, "origin": "check"}) == []
+    assert due(view(TABLE), row(TABLE, origin="refresh", status="failed")) == []  # no row violates a maximum

@@ -117,6 +117,33 @@ def test_rows_go_where_the_expectations_send_them(shop: Shop) -> None:
     assert (row["rows_in"], row["rows_out"], row["rows_dropped"], row["rows_quarantined"]) == (5, 1, 1, 3)
 
 
+@pytest.mark.parametrize("action", ["drop", "quarantine", "warn"])
+@pytest.mark.parametrize("evolution", ["add_columns", "rescue"])
+def test_a_rule_that_no_row_can_meet(shop: Shop, action: str, evolution: str) -> None:
+    """Then Spark leaves out what counts the rows on their way, together with the rows."""
+    text = (
+        TABLES.partition("expectations:")[0] + f"expectations: [{{name: never, expect: 1 > 2, on_violation: {action}}}]"
+    )
+    shop.declare(text.replace("{header: true}", f"{{header: true}}, schema_evolution: {evolution}"))
+    shop.deliver("one", "1,10,NO", "2,x,SE")
+    outcome = shop.run()
+    loaded = step(outcome, "bronze.orders")
+    rows = 2 if evolution == "rescue" else 0  # without rescue, the file of the row that does not fit stays out
+    if evolution == "add_columns":
+        assert [bad.reason for bad in loaded.bad_files] != []
+        shop.deliver("two", "1,10,NO", "2,20,SE")
+        outcome = shop.run()
+        loaded, rows = step(outcome, "bronze.orders"), 2
+    assert (loaded.rows_in, loaded.rows_dropped, loaded.rows_quarantined) == {
+        "drop": (rows, rows, 0),
+        "quarantine": (rows, 0, rows),
+        "warn": (rows, 0, 0),
+    }[action]
+    assert len(shop.rows("bronze.orders", "id")) == (rows if action == "warn" else 0)
+    assert len(shop.rows("quarantine.bronze_orders", "id")) == (rows if action == "quarantine" else 0)
+    assert shop.verdicts(outcome.run) == {"never": ("failed", 0, rows)}
+
+
 def test_a_refused_load_changes_nothing_and_says_why(shop: Shop) -> None:
     shop.deliver("one", "1,10,NO")
     shop.run()

@@ -114,6 +114,15 @@ def test_a_table_is_judged_as_it_will_be_however_it_is_refreshed(shop: Shop) -> 
     refused = shop.run()
     assert shop.refused_by(refused) == ("unique_id", "known_customer")
     assert shop.ids() == [1, 2, 3, 4, 5]
+    judged = Workspace(shop.root).warehouse.expectations.rows(filters=[("run", "=", refused.run)])
+    assert {row["name"]: row["details"] for row in judged if row["status"] == "failed"} == {
+        "unique_id": '[{"id": 2}]',
+        "known_customer": '[{"customer": "eve"}]',
+        "mean_amount": None,
+    }
+    [step] = [step for step in refused.steps if step.step.dataset == TableName("silver", "orders")]
+    assert "id=2" in str(step.error)
+    assert "customer=eve" in str(step.error)
 
     shop.delete("orders", "customer = 'eve'")
     shop.delete("orders", "id < 4")
