@@ -266,6 +266,7 @@ class GateReason(str, Enum):
     METADATA_COLUMN = "metadata column"
     PARSE = "parse"
     SIZE = "size"
+    VALUE = "value"
     DEPTH = "depth"
 
 
@@ -278,6 +279,8 @@ _GATE_SENTENCES = {
     GateReason.METADATA_COLUMN: "metadata columns of files are not accepted here.",
     GateReason.PARSE: "the query is not one statement of Spark SQL.",
     GateReason.SIZE: "the query is too large.",
+    GateReason.VALUE: "what '{maker}' makes in the query may grow too large, or its size is not known beforehand; give "
+    "sizes as numbers, or bound them, as in least(n, 1000).",
     GateReason.DEPTH: "the query nests too deep.",
 }
 
@@ -286,13 +289,14 @@ class QueryRefused(AccessRefused):
     """A query that the gate does not let through; carries why, and the relation as the query names it, if it is one
     that is missing. `condition` and `sql_state` are Spark's for the same mistake, None where Spark has none."""
 
-    def __init__(self, reason: GateReason, *, relation: tuple[str, ...] = ()) -> None:
+    def __init__(self, reason: GateReason, *, relation: tuple[str, ...] = (), maker: str = "value") -> None:
         self.reason, self.relation = reason, relation
         missing = reason is GateReason.RELATION
         self.condition = "TABLE_OR_VIEW_NOT_FOUND" if missing else None
         self.sql_state = "42P01" if missing else None
         name = f" '{'.'.join(relation)}'" if relation else " of the query"
-        super().__init__(f"table or view{name} cannot be found." if missing else _GATE_SENTENCES[reason])
+        sentence = _GATE_SENTENCES.get(reason, "").replace("{maker}", maker)
+        super().__init__(f"table or view{name} cannot be found." if missing else sentence)
 
 
 class GateError(LakehouseError):

@@ -21,12 +21,25 @@ def compiled(jvm: Any, source: str, name: str) -> Any:
     key = (id(jvm), source)
     with _lock:
         if key not in _compiled:
-            compiler = jvm.org.codehaus.janino.SimpleCompiler()
-            compiler.setParentClassLoader(jvm.java.lang.Thread.currentThread().getContextClassLoader())
-            compiler.cook((_HERE / source).read_text(encoding="utf-8"))
+            constructor = compiled_class(jvm, source, name)
             made = jvm.java.util.ArrayList()  # an empty array, without a gateway at hand
             nothing = made.toArray()
-            constructor = compiler.getClassLoader().loadClass(name).getConstructors()[0]
             # The JVM is kept, so that no other gets its identity.
             _compiled[key] = (jvm, constructor.newInstance(nothing))
         return _compiled[key][1]
+
+
+def compiled_class(jvm: Any, source: str, name: str) -> Any:
+    """The constructor of the class `name`, which has one, in the file `source` of this folder, compiled anew."""
+    compiler = jvm.org.codehaus.janino.SimpleCompiler()
+    compiler.setParentClassLoader(jvm.java.lang.Thread.currentThread().getContextClassLoader())
+    compiler.cook((_HERE / source).read_text(encoding="utf-8"))
+    return compiler.getClassLoader().loadClass(name).getConstructors()[0]
+
+
+def java_array(gateway: Any, *values: Any) -> Any:
+    """An `Object[]` of these values."""
+    array = gateway.new_array(gateway.jvm.java.lang.Object, len(values))
+    for place, value in enumerate(values):
+        array[place] = value
+    return array

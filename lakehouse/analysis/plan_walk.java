@@ -6,6 +6,8 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.Map;
+import java.util.function.Function;
+import java.util.function.Supplier;
 import org.antlr.v4.runtime.CharStreams;
 import org.antlr.v4.runtime.Token;
 import org.apache.spark.SparkThrowable;
@@ -19,6 +21,8 @@ import org.apache.spark.sql.catalyst.analysis.UnresolvedStar;
 import org.apache.spark.sql.catalyst.analysis.UnresolvedStarExceptOrReplace;
 import org.apache.spark.sql.catalyst.analysis.UnresolvedTableValuedFunction;
 import org.apache.spark.sql.catalyst.expressions.AttributeReference;
+import org.apache.spark.sql.catalyst.expressions.BaseGroupingSets;
+import org.apache.spark.sql.catalyst.expressions.Cube;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.Literal;
 import org.apache.spark.sql.catalyst.expressions.NamedLambdaVariable;
@@ -32,8 +36,12 @@ import org.apache.spark.sql.catalyst.plans.logical.Project;
 import org.apache.spark.sql.catalyst.plans.logical.UnresolvedWith;
 import org.apache.spark.sql.catalyst.plans.logical.View;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
+import org.apache.spark.sql.catalyst.util.IntervalUtils;
 import org.apache.spark.sql.classic.Dataset;
 import org.apache.spark.sql.classic.SparkSession;
+import org.apache.spark.sql.types.Decimal;
+import org.apache.spark.unsafe.types.CalendarInterval;
+import org.apache.spark.unsafe.types.UTF8String;
 
 public class PlanWalk {
   private static final long STACK_BYTES = 128L * 1024 * 1024; // reserved, not used, unless a query nests that deep
@@ -43,13 +51,15 @@ public class PlanWalk {
   private final HashSet analysed;
   private final int mostNodes;
   private final int deepest;
+  private final Supplier sizes; // of a Function each: what of an expression or plan grows too large, or null
 
   /** Class names, a line each: what may stand in a parsed plan, and what in an analysed one. */
-  public PlanWalk(String parsed, String analysed, int mostNodes, int deepest) {
+  public PlanWalk(String parsed, String analysed, int mostNodes, int deepest, Object sizes) {
     this.parsed = new HashSet(Arrays.asList(parsed.split("\n")));
     this.analysed = new HashSet(Arrays.asList(analysed.split("\n")));
     this.mostNodes = mostNodes;
     this.deepest = deepest;
+    this.sizes = (Supplier) sizes;
   }
 
   /** What one parse gave: a plan, or null, and the report on it. */
@@ -98,7 +108,10 @@ public class PlanWalk {
 
   /** Walk what a frame's query means after analysis, down to the persistent views. */
   public String analysed(Dataset frame) {
-    return walk(frame.queryExecution().analyzed(), false);
+    LogicalPlan plan = frame.queryExecution().analyzed();
+    String report = walk(plan, false);
+    Object large = report.startsWith("walked") ? ((Function) sizes.get()).apply(plan) : null;
+    return large == null ? report : large(large);
   }
 
   /**
@@ -153,6 +166,7 @@ public class PlanWalk {
     StringBuilder out = new StringBuilder();
     IdentityHashMap seen = new IdentityHashMap();
     ArrayDeque open = new ArrayDeque();
+    Function size = (Function) sizes.get();
     int facts = 0;
     push(open, root, -1, 0);
     while (!open.isEmpty()) {
@@ -172,6 +186,9 @@ public class PlanWalk {
       String name = node.getClass().getName();
       if (!(name.startsWith("scala.Tuple") || allowed.contains(name))) return refused(node, name);
       if (node instanceof TreeNode && ++depth > deepest) return "deep\n";
+      // Spark evaluates what depends on no column while it analyses a query: sizes must be known before.
+      Object large = parsing && node instanceof Expression ? size.apply(node) : null;
+      if (large != null) return large(large);
       int known = facts;
       facts = fact(out, node, parent, facts);
       int above = facts > known ? facts - 1 : parent;
@@ -184,6 +201,10 @@ public class PlanWalk {
       }
     }
     return out.insert(0, "walked\n").toString();
+  }
+
+  private static String large(Object what) {
+    return field(new StringBuilder("value"), String.valueOf(what)).append('\n').toString();
   }
 
   private static String refused(Object node, String name) {
@@ -217,6 +238,12 @@ public class PlanWalk {
       UnresolvedFunction function = (UnresolvedFunction) node;
       field(start(out, "function", parent), function.isInternal() ? "internal" : "plain");
       fields(out, function.nameParts());
+      String called = String.valueOf(function.nameParts().last()).toLowerCase();
+      if (called.equals("window") || called.equals("approx_count_distinct")) {
+        out.append('\n');
+        field(start(out, "copies", parent), String.valueOf(copies(called, function.arguments())));
+        facts++;
+      }
     } else if (node instanceof UnresolvedGenerator) {
       FunctionIdentifier function = ((UnresolvedGenerator) node).name();
       field(start(out, "function", parent), "plain");
@@ -237,6 +264,8 @@ public class PlanWalk {
       field(start(out, "with", parent), ((UnresolvedWith) node).allowRecursion() ? "recursive" : "plain");
     } else if (node instanceof Project && stars((Project) node) > 1) {
       field(start(out, "stars", parent), String.valueOf(stars((Project) node)));
+    } else if (node instanceof BaseGroupingSets) {
+      field(start(out, "copies", parent), String.valueOf(sets((BaseGroupingSets) node)));
     } else if (node instanceof View) {
       View view = (View) node;
       TableIdentifier name = view.desc().identifier();
@@ -258,6 +287,34 @@ public class PlanWalk {
     }
     out.append('\n');
     return facts + 1;
+  }
+
+  /** How many grouping sets there are: each is a copy of every row. */
+  private static double sets(BaseGroupingSets node) {
+    double given = ((scala.collection.Seq) ((scala.Product) node).productElement(0)).size();
+    return node instanceof Cube ? Math.pow(2, given) : given + 1;
+  }
+
+  /** How many windows a time is in, or how many thousands of registers a count keeps; infinite if it is not written. */
+  private static double copies(String called, scala.collection.Seq arguments) {
+    if (called.equals("window")) {
+      double length = arguments.size() > 1 ? micros(arguments.apply(1)) : 1;
+      double slide = arguments.size() > 2 ? micros(arguments.apply(2)) : length;
+      return length > 0 && slide > 0 ? length / slide : Double.POSITIVE_INFINITY;
+    }
+    if (arguments.size() < 2) return 1;
+    Object value = arguments.apply(1) instanceof Literal ? ((Literal) arguments.apply(1)).value() : null;
+    double error = value instanceof Number ? ((Number) value).doubleValue()
+        : value instanceof Decimal ? ((Decimal) value).toDouble() : 0;
+    return error > 0 ? 0.0012 / (error * error) : Double.POSITIVE_INFINITY;
+  }
+
+  private static double micros(Object duration) {
+    Object value = duration instanceof Literal ? ((Literal) duration).value() : null;
+    if (value instanceof Number) return ((Number) value).doubleValue();
+    if (!(value instanceof UTF8String)) return Double.NaN;
+    CalendarInterval interval = IntervalUtils.safeStringToInterval((UTF8String) value);
+    return interval == null ? Double.NaN : interval.days * 86400e6 + interval.microseconds;
   }
 
   /** How many stars stand in a SELECT. */
