@@ -34,7 +34,8 @@ class Fact:
 
     Kinds of a parsed plan: `relation` (plain | options, name parts…), `function` (plain | internal, name parts…),
     `tvf` (name parts…), `attribute` (name parts…),
-    `copies` (of a row: grouping sets, windows that overlap; of thousands of registers), `stars` (how many stand in a SELECT, if several), `with` (plain | recursive), `cte` (name), `body`.
+    `copies` (of a row: grouping sets, windows that overlap; of registers, in thousands),
+    `stars` (how many stand in a SELECT, if several), `with` (plain | recursive), `cte` (name), `body`.
     Of an analysed one: `view` (persistent | temporary | options, catalog, database, name), `metadata` (column),
     `static` and `invoke` (class, method).
     """

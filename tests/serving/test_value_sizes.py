@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from pyspark.sql import SparkSession
 
@@ -19,8 +16,8 @@ AT_ANALYSIS = [each for each in TOO_LARGE if "hr." not in each.sql]
 
 
 @pytest.fixture(scope="module")
-def guarded(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    yield guard(spark, tmp_path_factory.mktemp("sizes"))
+def guarded(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Guarded:
+    return guard(spark, tmp_path_factory.mktemp("sizes"))
 
 
 def reason(guarded: Guarded, sql: str) -> GateReason | None:
