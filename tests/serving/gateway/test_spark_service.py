@@ -94,6 +94,32 @@ def test_everyone_sees_what_the_rules_give(site: Site) -> None:
         site.rows("eve", "SELECT * FROM silver.orders")
 
 
+def test_s18_a_derived_table_is_read_by_the_right_of_who_made_it_with_masks_for_who_asks(site: Site) -> None:
+    """A materialized view, here `gold.totals` over `silver.orders` over `raw.orders`: its reader needs no right on what
+    it is made of. Masks of that hold by who asks, not by who refreshed it. Row filters do not: rows are what they were
+    computed to be."""
+    only_gold = RULES.replace("main.gold: {grants: {", "main.gold: {grants: {eve@corp: [USE SCHEMA, SELECT], ")
+    query = "SELECT customer, total FROM gold.totals"
+    with site.connect("eve") as eve, site.connect("ana") as ana:
+        with pytest.raises(AccessRefused):
+            eve.sql(query)
+        site.write_rules(only_gold)
+        for base in ("silver.orders", "raw.orders"):
+            with pytest.raises(AccessRefused) as refused:
+                eve.sql(f"SELECT * FROM {base}")
+            assert "does not exist" in str(refused.value)
+        # The column is computed, as its lineage says, so of a masked one there is nothing to show.
+        assert eve.sql(query).to_arrow().to_pylist() == [{"customer": None, "total": 5}]
+        assert ana.sql(query).to_arrow().to_pylist() == [{"customer": "ana", "total": 5}]
+        assert eve.sql(f"{query} WHERE customer = 'ana'").to_arrow().num_rows == 0
+        site.write_rules(only_gold.replace("except: [ana@corp]}}}", "except: [eve@corp]}}}"))
+        assert eve.sql(query).to_arrow().to_pylist() == [{"customer": "ana", "total": 5}]
+        assert ana.sql(query).to_arrow().to_pylist() == [{"customer": None, "total": 5}]
+        # A filter of the base that lets eve see nothing of it: her totals stay, and `access explain` says so.
+        site.write_rules(only_gold.replace("amount > 0", "amount < 0"))
+        assert eve.sql(query).to_arrow().to_pylist() == [{"customer": None, "total": 5}]
+
+
 def test_metadata_is_filtered(site: Site) -> None:
     def known(who: str) -> list[str]:
         with site.connect(who) as connection:
