@@ -34,13 +34,15 @@ from enum import Enum
 
 @dataclass(frozen=True, slots=True, order=True)
 class SourceLocation:
-    """A place in a user's file: path as the user would type it (relative to the project), line from 1."""
+    """A place in a user's file: path as the user would type it (relative to the project), line from 1; in a statement
+    also the column, from 1."""
 
     file: str
     line: int
+    column: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" + (f":{self.column}" if self.column else "")
 
 
 class LakehouseError(Exception):
@@ -128,7 +130,8 @@ class DuplicateName(DefinitionError):
 
     def __init__(self, name: str, *, first: SourceLocation | None, where: SourceLocation | None) -> None:
         self.name, self.first = name, first
-        super().__init__(f"'{name}' is declared twice; first at {first}.", where=where, hint="Rename or remove one.")
+        there = f"'{name}' is declared twice; first at {first}." if first else f"'{name}' is there already."
+        super().__init__(there, where=where, hint="Rename or remove one.")
 
 
 class CyclicGraph(DefinitionError):

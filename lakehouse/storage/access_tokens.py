@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import random
 import secrets
 import threading
 import time
@@ -118,7 +117,7 @@ class AccessTokens:
                         return
                     if attempt == _MOST_ATTEMPTS - 1:
                         raise
-                    time.sleep(random.uniform(0, 0.05 * (attempt + 1)))  # else both meet again
+                    time.sleep(secrets.randbelow(50 * (attempt + 1)) / 1000)  # else both meet again
                 else:
                     return
 

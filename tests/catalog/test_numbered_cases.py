@@ -49,7 +49,11 @@ CASES = {
         (TABLES, "test_s20_"),
         ("run/test_access_audit.py", "test_a_filter_holds_for_the_writer_of_a_table_unless_it_is_excepted"),
     ],
-    "S21 derived tables": [("catalog/test_tag_inheritance.py", "test_"), ("serving/test_guarded.py", "test_rules_of_the_project_and_masks_along_lineage")],
+    "S21 derived tables": [
+        ("catalog/test_tag_inheritance.py", "test_masks_follow_copies_as_they_are_and_hide_what_is_computed"),
+        ("catalog/test_tag_inheritance.py", "test_quarantine_has_the_tags_of_its_dataset"),
+        ("serving/test_guarded.py", "test_rules_of_the_project_and_masks_along_lineage"),
+    ],
     "S22 no paths for whom something is hidden": [(DECISIONS, "S22 "), (TABLES, "test_s22_")],
     "S23 masks of another type": [(TABLES, "test_s23_"), (READER, "test_a_mask_that_does_not_fit")],
     "S24 names in any case": [(DECISIONS, "S24 "), (TABLES, "test_s24_"), (READER, "test_names_in_any_case")],
