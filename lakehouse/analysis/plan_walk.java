@@ -22,6 +22,7 @@ import org.apache.spark.sql.catalyst.analysis.UnresolvedStarExceptOrReplace;
 import org.apache.spark.sql.catalyst.analysis.UnresolvedTableValuedFunction;
 import org.apache.spark.sql.catalyst.expressions.AttributeReference;
 import org.apache.spark.sql.catalyst.expressions.BaseGroupingSets;
+import org.apache.spark.sql.catalyst.expressions.Cast;
 import org.apache.spark.sql.catalyst.expressions.Cube;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.Literal;
@@ -35,11 +36,13 @@ import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.catalyst.plans.logical.Project;
 import org.apache.spark.sql.catalyst.plans.logical.UnresolvedWith;
 import org.apache.spark.sql.catalyst.plans.logical.View;
+import org.apache.spark.sql.catalyst.trees.Origin;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
 import org.apache.spark.sql.catalyst.util.IntervalUtils;
 import org.apache.spark.sql.classic.Dataset;
 import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.types.Decimal;
+import org.apache.spark.sql.types.NullType;
 import org.apache.spark.unsafe.types.CalendarInterval;
 import org.apache.spark.unsafe.types.UTF8String;
 
@@ -276,6 +279,11 @@ public class PlanWalk {
       field(out, name.table());
     } else if (node instanceof AttributeReference && isMetadata((AttributeReference) node)) {
       field(start(out, "metadata", parent), ((AttributeReference) node).name());
+    } else if (node instanceof Cast && isUntyped(((Cast) node).child())) {
+      Origin origin = ((Cast) node).child().origin();
+      if (!origin.startIndex().isDefined()) return facts;
+      field(start(out, "untyped", parent), String.valueOf(origin.startIndex().get()));
+      field(out, ((Cast) node).dataType().catalogString());
     } else if (node instanceof StaticInvoke) {
       StaticInvoke call = (StaticInvoke) node;
       field(field(start(out, "static", parent), call.staticObject().getName()), call.functionName());
@@ -287,6 +295,12 @@ public class PlanWalk {
     }
     out.append('\n');
     return facts + 1;
+  }
+
+  /** Whether it is a NULL as it is written, which gets a type by where it stands. */
+  private static boolean isUntyped(Expression expression) {
+    return expression instanceof Literal && ((Literal) expression).value() == null
+        && ((Literal) expression).dataType() instanceof NullType;
   }
 
   /** How many grouping sets there are: each is a copy of every row. */
@@ -347,7 +361,7 @@ public class PlanWalk {
         || node instanceof org.apache.spark.sql.types.Decimal
         || node instanceof org.apache.spark.sql.types.Metadata
         || node instanceof org.apache.spark.sql.catalyst.expressions.ExprId
-        || node instanceof org.apache.spark.sql.catalyst.trees.Origin
+        || node instanceof Origin
         || (node instanceof org.apache.spark.sql.types.AbstractDataType
             && !(node instanceof org.apache.spark.sql.types.UserDefinedType));
   }

@@ -37,7 +37,7 @@ class Fact:
     `copies` (of a row: grouping sets, windows that overlap; of registers, in thousands),
     `stars` (how many stand in a SELECT, if several), `with` (plain | recursive), `cte` (name), `body`.
     Of an analysed one: `view` (persistent | temporary | options, catalog, database, name), `metadata` (column),
-    `static` and `invoke` (class, method).
+    `static` and `invoke` (class, method), `untyped` (where a NULL stands in the text, the type that it gets there).
     """
 
     kind: str

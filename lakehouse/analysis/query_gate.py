@@ -95,6 +95,11 @@ class Gate:
         """
         check_analysed(frame, secured_views)
 
+    def types_of_nulls(self, frame: DataFrame) -> dict[int, str]:
+        """The types (as SQL) that each NULL of an analysed query gets, by its place in the text; those that get one."""
+        facts = walk_analysed(frame).facts
+        return {int(fact.values[0]): fact.values[1] for fact in facts if fact.kind == "untyped"}
+
 
 def parse_and_check(session: SparkSession, text: str, *, known_relation: KnownRelation) -> ParsedQuery:
     """See Gate.admit."""
@@ -250,6 +255,8 @@ def _analysed_reason(fact: Fact, secured_views: Collection[TableName]) -> GateRe
             return None if known else GateReason.RELATION
         case "metadata", _:
             return GateReason.METADATA_COLUMN
+        case "untyped", _:
+            return None
         case (("static" | "invoke"), (str(called), _)) if called.startswith(CALLED_METHODS):
             return None
         case (("static" | "invoke"), _):

@@ -71,6 +71,10 @@ class SparkQueryService:
         """See QueryService."""
         return self._answered(lambda: self._seat(principal).prepare(text)).schema
 
+    def parameter_types(self, principal: Principal, text: str) -> Sequence[Any]:
+        """See QueryService."""
+        return self._answered(lambda: self._seat(principal).parameter_types(text))
+
     def catalogs(self, principal: Principal) -> Sequence[str]:
         """See QueryService."""
         return sorted({entry.catalog for entry in self.tables(principal, with_columns=False)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from lakehouse.serving.gateway.spark_query_service import SparkQueryService
 from lakehouse.serving.remote import GatewayError, RemoteConnection
 from lakehouse.storage.access_tokens import AccessTokens
 from lakehouse.storage.audit_log import AuditLog, read_audit, verify_chain
+from tests.serving.gateway.memory import watched
 from tests.serving.shop import ORDERS, SPEC, TOTALS, Shop, orders, totals
 
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
@@ -226,13 +228,21 @@ def wait_for(condition: Any) -> None:
 
 @pytest.mark.long
 def test_many_clients_for_a_minute(site: Site) -> None:
-    """Legitimate and hostile queries of three principals at once: no mixing, no leak, nothing that is not a class."""
+    """Legitimate and hostile queries of three principals at once: no mixing, no leak, nothing that is not a class; and
+    memory does not grow on and on."""
     principals = ["ana", "bob", "eve"] * 11
     expected = {
         "ana": [{"customer": "bob", "amount": 0}, {"customer": "ana", "amount": 5}],
         "bob": [{"customer": "a", "amount": 5}],
     }
-    hostile = ("SELECT * FROM system.tokens", "SET x=1", "SELECT * FROM delta.`/etc`", "SELECT reflect('a', 'b')")
+    hostile = (
+        "SELECT * FROM system.tokens",
+        "SET x=1",
+        "SELECT * FROM delta.`/etc`",
+        "SELECT reflect('a', 'b')",
+        "SELECT length(repeat('x', 1000000000))",
+        "SELECT window(now(), '1000 days', '1 second')",
+    )
     wrong, done = [], []
 
     def work(number: int, who: str, connection: RemoteConnection) -> None:
@@ -251,12 +261,17 @@ def test_many_clients_for_a_minute(site: Site) -> None:
 
     clients = [(number, who, site.connect(who)) for number, who in enumerate(principals[:32])]
     threads = [threading.Thread(target=work, args=client) for client in clients]
-    ends = time.monotonic() + 60
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with watched(os.getpid(), every=0.5) as held:
+        ends = time.monotonic() + 60
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert wrong == []
     assert set(done) == {"ana", "bob", "eve"}
+    third = len(held) // 3
+    middle, last = max(held[third : 2 * third]), max(held[2 * third :])
     print(f"{len(done)} rounds of one hostile and one legitimate query")
+    print(f"held: {held[0] >> 20} MiB before, by thirds {max(held[:third]) >> 20}, {middle >> 20}, {last >> 20} MiB")
+    assert last < 1.25 * middle
     assert verify_chain(read_audit(f"{site.shop.root}/warehouse")) is None
