@@ -26,6 +26,8 @@ import org.apache.spark.sql.catalyst.plans.logical.CTERelationDef;
 import org.apache.spark.sql.catalyst.plans.logical.CTERelationRef;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.catalyst.plans.logical.Range;
+import org.apache.spark.sql.catalyst.plans.logical.RebalancePartitions;
+import org.apache.spark.sql.catalyst.plans.logical.RepartitionOperation;
 import org.apache.spark.sql.catalyst.plans.logical.Union;
 import org.apache.spark.sql.catalyst.plans.logical.UnionLoop;
 import org.apache.spark.sql.catalyst.plans.logical.UnionLoopRef;
@@ -99,6 +101,7 @@ public class ValueSizes implements Function, Supplier {
     Bound element;
     double low = -INFINITE;
     double high = INFINITE;
+    double names; // of fields, in bytes: what is written as a text has them once an element
     boolean open; // depends on a column, so that nobody evaluates it before there are rows
 
     Bound element() { return element != null ? element : bytes(bytes); }
@@ -170,6 +173,13 @@ public class ValueSizes implements Function, Supplier {
       if (expression instanceof Attribute && !columns.containsKey(((Attribute) expression).exprId())) continue; // new here
       leaf = false;
       largest = larger(largest, value(expression));
+    }
+    if (plan instanceof RepartitionOperation && ((RepartitionOperation) plan).numPartitions() > 10000) {
+      throw new TooLarge("repartition");
+    }
+    if (plan instanceof RebalancePartitions && ((RebalancePartitions) plan).optNumPartitions().isDefined()
+        && ((Number) ((RebalancePartitions) plan).optNumPartitions().get()).intValue() > 10000) {
+      throw new TooLarge("rebalance");
     }
     if (plan instanceof Range && ((Range) plan).numSlices().isDefined()
         && ((Number) ((Range) plan).numSlices().get()).intValue() > 10000) throw new TooLarge("range");
@@ -289,7 +299,12 @@ public class ValueSizes implements Function, Supplier {
     String name = name(expression);
     Bound bound = higher ? overElements(name, of) : combined(name, of);
     if (isFixed(expression)) bound = evaluated(expression, bound);
-    if (expression instanceof Alias) columns.put(((Alias) expression).exprId(), bound);
+    if (expression instanceof Alias) {
+      bound.names += ((Alias) expression).name().length();
+      columns.put(((Alias) expression).exprId(), bound);
+    } else if (expression instanceof Cast) {
+      bound.names += ((Cast) expression).dataType().catalogString().length();
+    }
     return bound;
   }
 
@@ -335,6 +350,7 @@ public class ValueSizes implements Function, Supplier {
       all.count += argument.count;
       all.element = larger(all.element, argument.element());
       all.open = all.open || argument.open;
+      all.names += argument.names;
     }
     double outside = steps;
     steps *= Math.max(1, all.count);
@@ -344,6 +360,7 @@ public class ValueSizes implements Function, Supplier {
         : array(all.count, larger(all.element, body((LambdaFunction) of[of.length - 1], all.element)));
     steps = outside;
     result.open = all.open;
+    result.names += all.names;
     return result;
   }
 
@@ -351,14 +368,16 @@ public class ValueSizes implements Function, Supplier {
   private Bound folded(Expression[] of, Bound all) {
     Bound zero = value(of[1]);
     LambdaFunction merge = (LambdaFunction) of[2];
-    double first = Math.max(0, merged(merge, zero.bytes, all) - zero.bytes);
-    double later = merged(merge, mostValue / 4, all) - mostValue / 4;
+    Bound once = merged(merge, zero.bytes, all);
+    double first = Math.max(0, once.bytes - zero.bytes);
+    double later = merged(merge, mostValue / 4, all).bytes - mostValue / 4;
     if (later > first + 1) throw new TooLarge("aggregate");
     Bound end = limited(bytes(zero.bytes + all.count * first), "aggregate");
+    end.names = zero.names + once.names;
     return of.length > 3 && of[3] instanceof LambdaFunction ? body((LambdaFunction) of[3], end) : end;
   }
 
-  private double merged(LambdaFunction merge, double before, Bound all) {
+  private Bound merged(LambdaFunction merge, double before, Bound all) {
     columns.put(key((NamedExpression) merge.arguments().apply(0)), bytes(before));
     columns.put(key((NamedExpression) merge.arguments().apply(1)), all.element);
     return within(merge);
@@ -368,12 +387,14 @@ public class ValueSizes implements Function, Supplier {
   private Bound body(LambdaFunction lambda, Bound element) {
     scala.collection.Iterator variables = lambda.arguments().iterator();
     while (variables.hasNext()) columns.put(key((NamedExpression) variables.next()), element);
-    return bytes(within(lambda));
+    return within(lambda);
   }
 
-  private double within(LambdaFunction lambda) {
+  private Bound within(LambdaFunction lambda) {
     bodies++;
-    double made = value(lambda.function()).bytes;
+    Bound whole = value(lambda.function());
+    Bound made = bytes(whole.bytes);
+    made.names = whole.names;
     bodies--;
     scala.collection.Iterator variables = lambda.arguments().iterator();
     while (variables.hasNext()) columns.remove(key((NamedExpression) variables.next()));
@@ -396,6 +417,7 @@ public class ValueSizes implements Function, Supplier {
       all.count += made[place].count;
       all.element = larger(all.element, made[place].element != null ? made[place].element : made[place]);
       all.open = all.open || made[place].open;
+      all.names += made[place].names;
     }
     Bound result = counted(name, of, made, all);
     if (result != null) limited(result, name); // also where it is only counted or measured then
@@ -407,6 +429,7 @@ public class ValueSizes implements Function, Supplier {
     }
     range(name, of, made, result);
     result.open = all.open;
+    result.names = all.names;
     return result;
   }
 
@@ -414,6 +437,9 @@ public class ValueSizes implements Function, Supplier {
   private Bound counted(String name, Expression[] of, Bound[] made, Bound all) {
     int given = made.length;
     if (is(name, "repeat") && given == 2) return bytes(made[0].bytes * times(name, made[1]));
+    if (is(name, "to_json,to_xml,to_csv,to_variant_object")) {
+      return bytes(8 * all.bytes + all.names * (1 + all.bytes / ELEMENT));
+    }
     if (is(name, "space,randstr") && given > 0) return bytes(4 * times(name, made[0]));
     if (is(name, "lpad,rpad") && given > 1) return bytes(4 * times(name, made[1]) + made[0].bytes);
     if (is(name, "array_repeat") && given == 2) return array(times(name, made[1]), made[0]);
@@ -652,6 +678,7 @@ public class ValueSizes implements Function, Supplier {
       bound.element = larger(one.element, other.element);
     } else bound.element = one.element != null ? one.element : other.element;
     span(bound, Math.min(one.low, other.low), Math.max(one.high, other.high));
+    bound.names = Math.max(one.names, other.names);
     bound.open = one.open || other.open;
     return bound;
   }

@@ -608,6 +608,13 @@ TOO_LARGE = _all(
             "SELECT window(current_timestamp(), concat('1000', ' days'), '1 second')",
             "SELECT count(*) FROM hr.emp GROUP BY CUBE (" + ", ".join(f"id + {n}" for n in range(20)) + ")",
             "SELECT count(*) FROM hr.emp GROUP BY " + ", ".join(f"CUBE (id + {n}, id - {n})" for n in range(1, 11)),
+            "SELECT length(to_json(CAST(array_repeat(named_struct('a', 1), 50000) AS ARRAY<STRUCT<"
+            + "n" * 60_000 + ": INT>>)))",
+            "SELECT to_json(array_repeat(s, 50000)) FROM (SELECT struct(id AS " + "n" * 60_000 + ") AS s FROM hr.emp)",
+            "SELECT to_xml(struct(transform(sequence(1, 50000), x -> struct(x AS " + "n" * 60_000 + ")) AS a))",
+            "SELECT /*+ REPARTITION(2000000000) */ id FROM hr.emp",
+            "SELECT /*+ REPARTITION_BY_RANGE(2000000000, id) */ id FROM hr.emp",
+            "SELECT /*+ REBALANCE(2000000000) */ id FROM hr.emp",
             "SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))",
         ],
     },
