@@ -21,7 +21,7 @@ def compiled(jvm: Any, source: str, name: str) -> Any:
     key = (id(jvm), source)
     with _lock:
         if key not in _compiled:
-            constructor = compiled_class(jvm, source, name)
+            constructor = compiled_class(jvm, (source, name))
             made = jvm.java.util.ArrayList()  # an empty array, without a gateway at hand
             nothing = made.toArray()
             # The JVM is kept, so that no other gets its identity.
@@ -29,12 +29,16 @@ def compiled(jvm: Any, source: str, name: str) -> Any:
         return _compiled[key][1]
 
 
-def compiled_class(jvm: Any, source: str, name: str) -> Any:
-    """The constructor of the class `name`, which has one, in the file `source` of this folder, compiled anew."""
-    compiler = jvm.org.codehaus.janino.SimpleCompiler()
-    compiler.setParentClassLoader(jvm.java.lang.Thread.currentThread().getContextClassLoader())
-    compiler.cook((_HERE / source).read_text(encoding="utf-8"))
-    return compiler.getClassLoader().loadClass(name).getConstructors()[0]
+def compiled_class(jvm: Any, *sources: tuple[str, str]) -> Any:
+    """The only constructor of the last class, compiled anew: files of this folder and the class in each, which may use
+    those before it."""
+    loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    for source, _ in sources:
+        compiler = jvm.org.codehaus.janino.SimpleCompiler()
+        compiler.setParentClassLoader(loader)
+        compiler.cook((_HERE / source).read_text(encoding="utf-8"))
+        loader = compiler.getClassLoader()
+    return loader.loadClass(sources[-1][1]).getConstructors()[0]
 
 
 def java_array(gateway: Any, *values: Any) -> Any:

@@ -345,7 +345,10 @@ public class PlanWalk {
     return column.metadata().contains("__metadata_col") || column.metadata().contains("__file_source_metadata_col");
   }
 
-  /** Nothing below matters: columns, variables of lambdas and literals hold no plan, views are checked by name, rows are not read. */
+  /**
+   * Nothing below matters: columns, variables of lambdas and literals hold no plan, views are checked by name, rows are
+   * not read.
+   */
   private static boolean isLeaf(Object node) {
     return node instanceof AttributeReference || node instanceof Literal || node instanceof LocalRelation
         || node instanceof NamedLambdaVariable || (node instanceof View && !((View) node).isTempView());

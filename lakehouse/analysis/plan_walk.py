@@ -97,7 +97,7 @@ def _walk(session: SparkSession) -> Any:
 
 
 def _compile(gateway: Any) -> Any:
-    walk = compiled_class(gateway.jvm, "plan_walk.java", "PlanWalk")
+    walk = compiled_class(gateway.jvm, ("plan_walk.java", "PlanWalk"))
     return walk.newInstance(
         java_array(
             gateway,

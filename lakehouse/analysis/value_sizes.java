@@ -3,10 +3,6 @@
 
 import java.util.HashMap;
 import java.util.IdentityHashMap;
-import java.util.function.Function;
-import java.util.function.Supplier;
-import org.apache.spark.sql.catalyst.analysis.UnresolvedFunction;
-import org.apache.spark.sql.catalyst.analysis.UnresolvedGenerator;
 import org.apache.spark.sql.catalyst.expressions.Alias;
 import org.apache.spark.sql.catalyst.expressions.Attribute;
 import org.apache.spark.sql.catalyst.expressions.AttributeReference;
@@ -33,32 +29,8 @@ import org.apache.spark.sql.catalyst.plans.logical.UnionLoop;
 import org.apache.spark.sql.catalyst.plans.logical.UnionLoopRef;
 import org.apache.spark.sql.catalyst.plans.logical.View;
 import org.apache.spark.sql.catalyst.plans.logical.WithCTE;
-import org.apache.spark.sql.types.ArrayType;
-import org.apache.spark.sql.types.BooleanType;
-import org.apache.spark.sql.types.CalendarIntervalType;
-import org.apache.spark.sql.types.DataType;
-import org.apache.spark.sql.types.DateType;
-import org.apache.spark.sql.types.DatetimeType;
-import org.apache.spark.sql.types.DayTimeIntervalType;
-import org.apache.spark.sql.types.Decimal;
-import org.apache.spark.sql.types.MapType;
-import org.apache.spark.sql.types.NullType;
-import org.apache.spark.sql.types.NumericType;
-import org.apache.spark.sql.types.StructField;
-import org.apache.spark.sql.types.StructType;
-import org.apache.spark.sql.types.TimestampNTZType;
-import org.apache.spark.sql.types.TimestampType;
-import org.apache.spark.sql.types.YearMonthIntervalType;
-import org.apache.spark.unsafe.types.CalendarInterval;
-import org.apache.spark.unsafe.types.UTF8String;
 
-public class ValueSizes implements Function, Supplier {
-  private static final double FIXED = 32; // bytes of a number, a date, or as a text
-  private static final double ELEMENT = 16; // bytes that an element of an array takes beside its value
-  private static final double INFINITE = Double.POSITIVE_INFINITY;
-  private static final double DAY = 86400e6; // microseconds
-  private static final double FIRST_DAY = -25567; // 1900: what stored dates are taken to be within
-  private static final double LAST_DAY = 47482; // 2100
+public class ValueSizes extends ValueBounds implements Function, Supplier {
 
   private final String lines;
   private final HashMap growth = new HashMap();
@@ -92,19 +64,6 @@ public class ValueSizes implements Function, Supplier {
     this.mostRow = mostRow;
     this.mostSteps = mostSteps;
     this.mostVisits = mostVisits;
-  }
-
-  /** What is known of a value: bytes at most; of an array or map its elements, and the largest; of a number its range. */
-  private static class Bound {
-    double bytes = FIXED;
-    double count = 1;
-    Bound element;
-    double low = -INFINITE;
-    double high = INFINITE;
-    double names; // of fields, in bytes: what is written as a text has them once an element
-    boolean open; // depends on a column, so that nobody evaluates it before there are rows
-
-    Bound element() { return element != null ? element : bytes(bytes); }
   }
 
   private static class TooLarge extends RuntimeException {
@@ -170,7 +129,8 @@ public class ValueSizes implements Function, Supplier {
     scala.collection.Iterator own = plan.expressions().iterator();
     while (own.hasNext()) {
       Expression expression = (Expression) own.next();
-      if (expression instanceof Attribute && !columns.containsKey(((Attribute) expression).exprId())) continue; // new here
+      // A column that is new here is no expression over what there was.
+      if (expression instanceof Attribute && !columns.containsKey(((Attribute) expression).exprId())) continue;
       leaf = false;
       largest = larger(largest, value(expression));
     }
@@ -187,7 +147,7 @@ public class ValueSizes implements Function, Supplier {
     while (output.hasNext()) {
       Attribute column = (Attribute) output.next();
       if (!columns.containsKey(column.exprId())) {
-        Bound bound = leaf ? nominal(column.dataType(), 0) : fitted(largest, column.dataType());
+        Bound bound = leaf ? nominal(column.dataType(), 0, stored) : fitted(largest, column.dataType());
         if (plan instanceof Range) {
           Range range = (Range) plan;
           bound.low = Math.min((double) range.start(), (double) range.end());
@@ -208,7 +168,9 @@ public class ValueSizes implements Function, Supplier {
       Attribute column = (Attribute) plan.output().apply(place);
       boolean leaf = plan.children().isEmpty() || plan instanceof View;
       if (of != null && place < of.length) columns.put(column.exprId(), of[place]);
-      else if (!columns.containsKey(column.exprId()) && leaf) columns.put(column.exprId(), nominal(column.dataType(), 0));
+      else if (!columns.containsKey(column.exprId()) && leaf) {
+        columns.put(column.exprId(), nominal(column.dataType(), 0, stored));
+      }
       found[place] = column(column);
     }
     return found;
@@ -248,10 +210,13 @@ public class ValueSizes implements Function, Supplier {
         added[place] = more;
       }
     }
+    double most = loop.maxDepth().isDefined() ? ((Number) loop.maxDepth().get()).doubleValue() : 100; // 100 by default
+    double levels = most < 0 ? INFINITE : most;
     Bound[] all = new Bound[first.length];
     for (int place = 0; place < first.length; place++) {
       Attribute column = (Attribute) loop.output().apply(place);
-      all[place] = fixed(column.dataType()) ? bytes(FIXED) : limited(bytes(first[place].bytes + 100 * added[place]), "recursion");
+      Bound deepest = bytes(first[place].bytes + (added[place] > 0 ? levels * added[place] : 0));
+      all[place] = fixed(column.dataType()) ? bytes(FIXED) : limited(deepest, "recursion");
     }
     outputs(loop, all);
   }
@@ -274,7 +239,7 @@ public class ValueSizes implements Function, Supplier {
   }
 
   private Bound made(Expression expression) {
-    if (expression instanceof Literal) return literal((Literal) expression);
+    if (expression instanceof Literal) return literal((Literal) expression, stored);
     if (expression instanceof OuterReference) return value((Expression) ((OuterReference) expression).e());
     if (expression instanceof NamedLambdaVariable || expression instanceof UnresolvedNamedLambdaVariable) {
       Bound bound = (Bound) columns.get(key((NamedExpression) expression));
@@ -330,7 +295,9 @@ public class ValueSizes implements Function, Supplier {
     bound.bytes = FIXED;
     bound.count = 1;
     bound.element = null;
-    if (parsing || bodies > 0 || !expression.resolved() || bound.low == bound.high || !expression.foldable() || !expression.deterministic()) {
+    boolean evaluates = !parsing && bodies == 0 && expression.resolved() && bound.low != bound.high
+        && expression.foldable() && expression.deterministic();
+    if (!evaluates) {
       return bound;
     }
     try {
@@ -473,14 +440,18 @@ public class ValueSizes implements Function, Supplier {
         + "posexplode_outer,inline,inline_outer,array_min,array_max") && given > 0) return copy(made[0].element());
     if (is(name, "collect_list,collect_set,array_agg,listagg,string_agg") && given > 0) return array(gathered, all);
     if (is(name, "histogram_numeric") && given > 1) return array(times(name, made[1]), bytes(64));
-    if (is(name, "approx_percentile,percentile_approx") && given > 2) return bytes(64 * times(name, made[2]) / 1000 + all.bytes);
+    if (is(name, "approx_percentile,percentile_approx") && given > 2) {
+      return bytes(64 * times(name, made[2]) / 1000 + all.bytes);
+    }
     if (is(name, "theta_sketch_agg,theta_union_agg") && given > 1) return bytes(16 * Math.pow(2, times(name, made[1])));
     if (is(name, "count_min_sketch,countminsketchagg") && given > 2) {
       if (parsing && made[1].low == -INFINITE) return null;
       boolean sound = made[1].low > 0 && made[2].high < 1;
       return bytes(sound ? 8 * (2 / made[1].low + 1) * (1 - Math.log(1 - made[2].high)) : INFINITE);
     }
-    if (is(name, "levenshtein") && given > 1 && made[0].bytes * made[1].bytes > 100 * mostSteps) throw new TooLarge(name);
+    if (is(name, "levenshtein") && given > 1 && made[0].bytes * made[1].bytes > 100 * mostSteps) {
+      throw new TooLarge(name);
+    }
     return null;
   }
 
@@ -517,172 +488,6 @@ public class ValueSizes implements Function, Supplier {
     return sum;
   }
 
-  private static boolean looksAround(String pattern) {
-    return pattern.contains("(?=") || pattern.contains("(?!") || pattern.contains("(?<");
-  }
-
-  /** Sets between what a number, or a date in days, is; infinite if nothing is known. */
-  private void range(String name, Expression[] of, Bound[] made, Bound result) {
-    Bound first = made.length > 0 ? made[0] : result;
-    Bound second = made.length > 1 ? made[1] : result;
-    if (is(name, "alias,cast,try_cast,upcast,outer,knownnullable,int,bigint,smallint,tinyint,max,min,first,last,"
-        + "first_value,last_value,any_value,aggregateexpression,windowexpression,lag,lead,sortorder")) {
-      span(result, first.low, first.high);
-    } else if (is(name, "ceil,ceiling,floor,round,bround,date_trunc,trunc,last_day,next_day")) {
-      Bound of1 = name.equals("date_trunc") ? second : first;
-      double most = name.length() > 8 || is(name, "trunc,last_day,next_day") ? 366 : 1;
-      span(result, of1.low - most, of1.high + most);
-    } else if (is(name, "add,+,date_add,dateaddinterval,timestampaddinterval,dateaddyminterval,timestampaddyminterval")
-        && made.length > 1) {
-      span(result, first.low + second.low, first.high + second.high);
-    } else if (is(name, "subtract,-,date_sub,datediff,date_diff") && made.length == 2) {
-      span(result, first.low - second.high, first.high - second.low);
-    } else if (is(name, "add_months") && made.length == 2) {
-      span(result, first.low - 31 * Math.abs(second.low), first.high + 31 * Math.abs(second.high));
-    } else if (is(name, "unaryminus,negative,-") && made.length == 1) {
-      span(result, -first.high, -first.low);
-    } else if (is(name, "abs") && made.length == 1) {
-      span(result, 0, Math.max(Math.abs(first.low), Math.abs(first.high)));
-    } else if (is(name, "multiply,*") && made.length > 1) {
-      double far = Math.max(Math.abs(first.low), Math.abs(first.high)) * Math.max(Math.abs(second.low), Math.abs(second.high));
-      span(result, -far, far);
-    } else if (is(name, "remainder,pmod,mod,%") && made.length > 1) {
-      double far = Math.max(Math.abs(second.low), Math.abs(second.high));
-      span(result, -far, far);
-    } else if (is(name, "length,char_length,character_length,octet_length,len") && made.length > 0) {
-      span(result, 0, first.bytes);
-    } else if (is(name, "size,cardinality,array_size")) {
-      span(result, -1, first.count);
-    } else if (is(name, "month,day,dayofmonth,dayofyear,dayofweek,weekday,weekofyear,quarter,hour,minute,second")) {
-      span(result, 0, 366);
-    } else if (is(name, "current_date,curdate,current_timestamp,now,localtimestamp")) {
-      span(result, 0, LAST_DAY);
-    } else if (is(name, "least") && made.length > 0) {
-      span(result, -INFINITE, INFINITE);
-      for (int place = 0; place < made.length; place++) result.high = Math.min(result.high, made[place].high);
-    } else if (is(name, "greatest,coalesce,if,casewhen,case_when,case,ifnull,nvl") && made.length > 0) {
-      Bound all = made[0];
-      for (int place = 1; place < made.length; place++) all = larger(all, made[place]);
-      span(result, all.low, all.high);
-    }
-    if (is(name, "cast,try_cast,to_date,date,to_timestamp,timestamp") && made.length > 0 && text(of[0]) != null) {
-      span(result, days(text(of[0])), days(text(of[0])));
-      if (result.low != result.low) span(result, -INFINITE, INFINITE);
-    }
-  }
-
-  /** The day of a text like 2026-11-29…; not a number if it is none. */
-  private static double days(String text) {
-    try {
-      return (double) java.time.LocalDate.parse(text.trim().substring(0, 10)).toEpochDay();
-    } catch (RuntimeException other) {
-      return Double.NaN;
-    }
-  }
-
-  private static void span(Bound bound, double low, double high) {
-    bound.low = low != low ? -INFINITE : low; // infinite less infinite is not a number
-    bound.high = high != high ? INFINITE : high;
-  }
-
-  private static String text(Expression expression) {
-    if (!(expression instanceof Literal)) return null;
-    Object value = ((Literal) expression).value();
-    return value instanceof UTF8String ? value.toString() : null;
-  }
-
-  private Bound literal(Literal literal) {
-    Object value = literal.value();
-    if (value instanceof UTF8String) return bytes(((UTF8String) value).numBytes());
-    if (value instanceof byte[]) return bytes(((byte[]) value).length);
-    Bound bound = fixed(literal.dataType()) ? bytes(FIXED) : nominal(literal.dataType(), 0);
-    if (value == null) span(bound, 0, 0);
-    else if (value instanceof CalendarInterval) {
-      CalendarInterval interval = (CalendarInterval) value;
-      double rest = interval.days + interval.microseconds / DAY;
-      span(bound, interval.months * (interval.months < 0 ? 31.0 : 28.0) + rest,
-          interval.months * (interval.months < 0 ? 28.0 : 31.0) + rest);
-    } else if (value instanceof Number && literal.dataType() instanceof YearMonthIntervalType) {
-      double months = ((Number) value).doubleValue();
-      span(bound, months * (months < 0 ? 31 : 28), months * (months < 0 ? 28 : 31));
-    } else exact(literal.dataType(), value, bound);
-    return bound;
-  }
-
-  private static void exact(DataType type, Object value, Bound bound) {
-    double number = value instanceof Number ? ((Number) value).doubleValue()
-        : value instanceof Decimal ? ((Decimal) value).toDouble() : Double.NaN;
-    boolean micros = type instanceof TimestampType || type instanceof TimestampNTZType || type instanceof DayTimeIntervalType;
-    if (number == number && !(type instanceof YearMonthIntervalType)) {
-      span(bound, micros ? number / DAY : number, micros ? number / DAY : number);
-    }
-  }
-
-  /** What a stored value is taken to be; arrays in arrays are taken to be shorter. */
-  private Bound nominal(DataType type, int depth) {
-    if (type instanceof DateType || type instanceof TimestampType || type instanceof TimestampNTZType) {
-      Bound bound = bytes(FIXED);
-      span(bound, FIRST_DAY, LAST_DAY);
-      return opened(bound);
-    }
-    if (fixed(type)) return opened(bytes(FIXED));
-    double count = depth == 0 ? 256 : depth == 1 ? 16 : 4;
-    if (type instanceof ArrayType) return opened(array(count, nominal(((ArrayType) type).elementType(), depth + 1)));
-    if (type instanceof MapType) {
-      Bound key = nominal(((MapType) type).keyType(), depth + 1);
-      Bound value = nominal(((MapType) type).valueType(), depth + 1);
-      return opened(array(count, bytes(key.bytes + value.bytes)));
-    }
-    if (type instanceof StructType) {
-      StructField[] fields = ((StructType) type).fields();
-      Bound all = bytes(0);
-      for (int place = 0; place < fields.length; place++) all.bytes += nominal(fields[place].dataType(), depth).bytes;
-      return opened(all);
-    }
-    return opened(bytes(stored));
-  }
-
-  private static boolean fixed(DataType type) {
-    return type instanceof NumericType || type instanceof BooleanType || type instanceof DatetimeType
-        || type instanceof CalendarIntervalType || type instanceof DayTimeIntervalType
-        || type instanceof YearMonthIntervalType || type instanceof NullType;
-  }
-
-  private static Bound fitted(Bound bound, DataType type) { return fixed(type) ? bytes(FIXED) : copy(bound); }
-
-  private static Bound bytes(double size) {
-    Bound bound = new Bound();
-    bound.bytes = size;
-    bound.count = size / ELEMENT;
-    return bound;
-  }
-
-  private static Bound array(double count, Bound element) {
-    Bound bound = bytes(count == 0 ? 0 : count * (element.bytes + ELEMENT));
-    bound.count = count;
-    bound.element = element;
-    return bound;
-  }
-
-  private static Bound opened(Bound bound) {
-    bound.open = true;
-    return bound;
-  }
-
-  private static Bound copy(Bound of) { return larger(of, of); }
-
-  private static Bound larger(Bound one, Bound other) {
-    Bound bound = bytes(Math.max(one.bytes, other.bytes));
-    bound.count = Math.max(one.count, other.count);
-    if (one.element != null && other.element != null && one.element != other.element) {
-      bound.element = larger(one.element, other.element);
-    } else bound.element = one.element != null ? one.element : other.element;
-    span(bound, Math.min(one.low, other.low), Math.max(one.high, other.high));
-    bound.names = Math.max(one.names, other.names);
-    bound.open = one.open || other.open;
-    return bound;
-  }
-
   private Bound limited(Bound bound, String name) {
     if (!(bound.bytes <= mostValue)) throw new TooLarge(name);
     return bound;
@@ -692,13 +497,4 @@ public class ValueSizes implements Function, Supplier {
     if (++visits > mostVisits) throw new TooLarge("query");
   }
 
-  private static boolean is(String name, String names) { return ("," + names + ",").contains("," + name + ","); }
-
-  private static String name(Expression expression) {
-    if (expression instanceof UnresolvedFunction) {
-      return String.valueOf(((UnresolvedFunction) expression).nameParts().last()).toLowerCase();
-    }
-    if (expression instanceof UnresolvedGenerator) return ((UnresolvedGenerator) expression).name().funcName().toLowerCase();
-    return expression.prettyName().toLowerCase();
-  }
 }

@@ -1,4 +1,4 @@
-"""Where each numbered case of the model is shown: S1 to S24, each by tests that exist."""
+"""Where each numbered case of the model (S1 to S24) and of the bypass suite (1 to 95) is shown: by tests that exist."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 from pathlib import Path
 
 import pytest
+
+from tests.serving.hostile_statements import STATEMENTS
 
 TESTS = Path(__file__).parent.parent
 DECISIONS, TABLES, VIEWS = (
@@ -59,10 +61,37 @@ CASES = {
     "S24 names in any case": [(DECISIONS, "S24 "), (TABLES, "test_s24_"), (READER, "test_names_in_any_case")],
 }  # fmt: skip
 
+IDENTITY, REMOTE = "serving/gateway/test_identity_over_the_wire.py", "serving/gateway/test_remote.py"
+GUARDED, USERS = "serving/test_guarded.py", "serving/gateway/test_os_users.py"
+BYPASSES = {
+    "70 the cases of the model": [("catalog/test_cedar_agreement.py", "test_")],
+    "75 tokens that are none": [(IDENTITY, "test_tokens_that_are_none")],
+    "76 another's ticket": [(REMOTE, "test_a_ticket_belongs_to_who_asked_and_is_used_once")],
+    "77 two at once": [(IDENTITY, "test_two_users_at_once"), (SERVICE, "test_many_clients_for_a_minute")],
+    "78 who leaves a group": [(IDENTITY, "test_who_leaves_a_group_is_refused_from_the_next_query")],
+    "79 off loopback without TLS": [(REMOTE, "test_off_loopback_there_is_no_serving_without_tls")],
+    "80 rules that are missing or malformed": [(IDENTITY, "half a file"), (IDENTITY, "unknown principal")],
+    "81 a mask's function is gone": [(IDENTITY, "mask function gone")],
+    "82 unknown classes of plans": [("analysis/test_plan_classes.py", "test_")],
+    "84 no audit": [(IDENTITY, "test_no_rows_without_an_audit")],
+    "85 another user of the machine": [(USERS, "test_another_user_opens_nothing")],
+    "86 paths for who has a mask": [(TABLES, "test_s22_no_files_for_whom_something_is_hidden")],
+    "87 the plan below": [(GUARDED, "test_bypass_by_the_plan_below_the_view")],
+    "88 another session": [(GUARDED, "test_bypass_by_another_session")],
+    "89 the files by Arrow": [(GUARDED, "test_bypass_by_the_files")],
+    "90 the files by open": [(GUARDED, "test_bypass_by_the_files")],
+    "91 the virtual machine": [(GUARDED, "test_bypass_by_the_virtual_machine")],
+    "92 RDDs": [(GUARDED, "test_bypass_by_an_rdd")],
+    "93 other code": [(GUARDED, "test_bypass_by_changing_the_code")],
+    "94 names of files": [(GUARDED, "test_bypass_by_the_names_of_files")],
+    "95 accidents": [(GUARDED, "test_accidents_are_refused"), (GUARDED, "test_the_session_of_a_frame_reads_nothing")],
+}
+NOT_PROMISED = {"74"}  # what time and numbers of rows tell
 
-@pytest.mark.parametrize("case", CASES)
+
+@pytest.mark.parametrize("case", [*CASES, *BYPASSES])
 def test_the_case_is_shown(case: str) -> None:
-    for file, start in CASES[case]:
+    for file, start in {**CASES, **BYPASSES}[case]:
         tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
         names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
         texts = [
@@ -73,3 +102,9 @@ def test_the_case_is_shown(case: str) -> None:
 
 def test_every_case_is_there() -> None:
     assert [case.split()[0] for case in CASES] == [f"S{number}" for number in range(1, 25)]
+
+
+def test_every_line_of_the_bypass_suite_is_there() -> None:
+    """Statements are run at the gate and over the wire, each by its number."""
+    shown = {statement.item for statement in STATEMENTS} | {case.split()[0] for case in BYPASSES} | NOT_PROMISED
+    assert [number for number in range(1, 96) if str(number) not in shown] == []

@@ -596,6 +596,8 @@ TOO_LARGE = _all(
             + "".join(f", e{n} AS (SELECT x || x || x || x || x || x AS x FROM e{n - 1})" for n in range(1, 12))
             + " SELECT length(x) FROM e11",
             "WITH RECURSIVE r(s) AS (SELECT 'x' UNION ALL SELECT concat(s, s) FROM r) SELECT length(s) FROM r",
+            "WITH RECURSIVE r(s) MAX RECURSION LEVEL 1000000000 AS (SELECT 'x' UNION ALL SELECT concat(s, 'x') FROM r) "
+            "SELECT max(length(s)) FROM r",
             "SELECT " + ", ".join(["repeat('x', 10000000)"] * 100),
             "SELECT count_min_sketch(id, 0.0000001d, 0.9d, 1) FROM hr.emp",
             "SELECT count_min_sketch(id, 0.1d, 0.99999999999999999d, 1) FROM hr.emp",
