@@ -49,6 +49,7 @@ import org.apache.spark.unsafe.types.UTF8String;
 public class PlanWalk {
   private static final long STACK_BYTES = 128L * 1024 * 1024; // reserved, not used, unless a query nests that deep
   private static final int MOST_PARTS = 64; // of a dotted name
+  private static final int MOST_SETS = 1 << 12; // of columns to group by
 
   private final HashSet parsed;
   private final HashSet analysed;
@@ -118,7 +119,7 @@ public class PlanWalk {
   }
 
   /**
-   * Null if the text is one that the parser can be given. Its time grows with the square, or worse, of how deep
+   * Null if the text is one that the parser can be given. It writes out the sets of a CUBE in GROUPING SETS. Its time grows with the square, or worse, of how deep
    * brackets, types, lambdas, names and paths go, and long before it could say that it is too much.
    */
   String nesting(String text) {
@@ -129,6 +130,9 @@ public class PlanWalk {
     int arrows = 0;
     int colons = 0;
     int parts = 0;
+    int cube = 0; // the depth that we are at inside of a CUBE
+    int columns = 0; // of it
+    double sets = 0;
     int last = Token.EOF;
     int beforeLast = Token.EOF;
     for (Token token = lexer.nextToken(); token.getType() != Token.EOF; token = lexer.nextToken()) {
@@ -138,6 +142,16 @@ public class PlanWalk {
       boolean opened = type == SqlBaseLexer.LEFT_PAREN || type == SqlBaseLexer.LEFT_BRACKET;
       if (opened || type == SqlBaseLexer.CASE) depth++;
       if ((closed || type == SqlBaseLexer.END) && depth > 0) depth--;
+      if (opened && last == SqlBaseLexer.CUBE) {
+        cube = depth;
+        columns = 1;
+      }
+      if (type == SqlBaseLexer.COMMA && depth == cube) columns++;
+      if (closed && cube > depth) {
+        sets += Math.pow(2, columns);
+        cube = 0;
+      }
+      if (sets > MOST_SETS) return "large\n";
       boolean typed = last == SqlBaseLexer.ARRAY || last == SqlBaseLexer.MAP || last == SqlBaseLexer.STRUCT;
       if (typed && type == SqlBaseLexer.LT) types++;
       if (type == SqlBaseLexer.ARROW) arrows++;

@@ -52,10 +52,11 @@ public class ValueBounds {
     if (is(name, "alias,cast,try_cast,upcast,outer,knownnullable,int,bigint,smallint,tinyint,max,min,first,last,"
         + "first_value,last_value,any_value,aggregateexpression,windowexpression,lag,lead,sortorder")) {
       span(result, first.low, first.high);
-    } else if (is(name, "ceil,ceiling,floor,round,bround,date_trunc,trunc,last_day,next_day")) {
-      Bound of1 = name.equals("date_trunc") ? second : first;
-      double most = name.length() > 8 || is(name, "trunc,last_day,next_day") ? 366 : 1;
-      span(result, of1.low - most, of1.high + most);
+    } else if (is(name, "ceil,ceiling,floor,round,bround") && made.length == 1) { // not to thousands
+      span(result, first.low - 1, first.high + 1);
+    } else if (is(name, "date_trunc,trunc,last_day,next_day") && made.length > 0) {
+      Bound day = name.equals("date_trunc") ? second : first;
+      span(result, day.low - 366, day.high + 366);
     } else if (is(name, "add,+,date_add,dateaddinterval,timestampaddinterval,dateaddyminterval,timestampaddyminterval")
         && made.length > 1) {
       span(result, first.low + second.low, first.high + second.high);

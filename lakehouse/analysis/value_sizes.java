@@ -3,6 +3,8 @@
 
 import java.util.HashMap;
 import java.util.IdentityHashMap;
+import java.util.function.Function;
+import java.util.function.Supplier;
 import org.apache.spark.sql.catalyst.expressions.Alias;
 import org.apache.spark.sql.catalyst.expressions.Attribute;
 import org.apache.spark.sql.catalyst.expressions.AttributeReference;

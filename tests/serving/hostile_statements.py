@@ -609,6 +609,10 @@ TOO_LARGE = _all(
             "SELECT window(current_timestamp(), '1000 days', '1 microsecond')",
             "SELECT window(current_timestamp(), concat('1000', ' days'), '1 second')",
             "SELECT count(*) FROM hr.emp GROUP BY CUBE (" + ", ".join(f"id + {n}" for n in range(20)) + ")",
+            "SELECT 1 FROM hr.emp GROUP BY GROUPING SETS (CUBE (" + ", ".join(f"id + {n}" for n in range(24)) + "))",
+            "SELECT 1 FROM hr.emp GROUP BY GROUPING SETS ("
+            + ", ".join("CUBE (id, name, dept, region, id + 1, id + 2, id + 3, id + 4)" for _ in range(100)) + ")",
+            "SELECT 1 FROM hr.emp GROUP BY " + ", ".join(f"id + {n}" for n in range(24)) + " WITH CUBE",
             "SELECT count(*) FROM hr.emp GROUP BY " + ", ".join(f"CUBE (id + {n}, id - {n})" for n in range(1, 11)),
             "SELECT length(to_json(CAST(array_repeat(named_struct('a', 1), 50000) AS ARRAY<STRUCT<"
             + "n" * 60_000 + ": INT>>)))",
