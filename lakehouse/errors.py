@@ -34,13 +34,15 @@ from enum import Enum
 
 @dataclass(frozen=True, slots=True, order=True)
 class SourceLocation:
-    """A place in a user's file: path as the user would type it (relative to the project), line from 1."""
+    """A place in a user's file: path as the user would type it (relative to the project), line from 1; in a statement
+    also the column, from 1."""
 
     file: str
     line: int
+    column: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" + (f":{self.column}" if self.column else "")
 
 
 class LakehouseError(Exception):
@@ -128,7 +130,8 @@ class DuplicateName(DefinitionError):
 
     def __init__(self, name: str, *, first: SourceLocation | None, where: SourceLocation | None) -> None:
         self.name, self.first = name, first
-        super().__init__(f"'{name}' is declared twice; first at {first}.", where=where, hint="Rename or remove one.")
+        there = f"'{name}' is declared twice; first at {first}." if first else f"'{name}' is there already."
+        super().__init__(there, where=where, hint="Rename or remove one.")
 
 
 class CyclicGraph(DefinitionError):
@@ -266,6 +269,7 @@ class GateReason(str, Enum):
     METADATA_COLUMN = "metadata column"
     PARSE = "parse"
     SIZE = "size"
+    VALUE = "value"
     DEPTH = "depth"
 
 
@@ -278,6 +282,8 @@ _GATE_SENTENCES = {
     GateReason.METADATA_COLUMN: "metadata columns of files are not accepted here.",
     GateReason.PARSE: "the query is not one statement of Spark SQL.",
     GateReason.SIZE: "the query is too large.",
+    GateReason.VALUE: "what '{maker}' makes in the query may grow too large, or its size is not known beforehand; give "
+    "sizes as numbers, or bound them, as in least(n, 1000).",
     GateReason.DEPTH: "the query nests too deep.",
 }
 
@@ -286,13 +292,14 @@ class QueryRefused(AccessRefused):
     """A query that the gate does not let through; carries why, and the relation as the query names it, if it is one
     that is missing. `condition` and `sql_state` are Spark's for the same mistake, None where Spark has none."""
 
-    def __init__(self, reason: GateReason, *, relation: tuple[str, ...] = ()) -> None:
+    def __init__(self, reason: GateReason, *, relation: tuple[str, ...] = (), maker: str = "value") -> None:
         self.reason, self.relation = reason, relation
         missing = reason is GateReason.RELATION
         self.condition = "TABLE_OR_VIEW_NOT_FOUND" if missing else None
         self.sql_state = "42P01" if missing else None
         name = f" '{'.'.join(relation)}'" if relation else " of the query"
-        super().__init__(f"table or view{name} cannot be found." if missing else _GATE_SENTENCES[reason])
+        sentence = _GATE_SENTENCES.get(reason, "").replace("{maker}", maker)
+        super().__init__(f"table or view{name} cannot be found." if missing else sentence)
 
 
 class GateError(LakehouseError):

@@ -15,19 +15,35 @@ _lock = threading.Lock()
 _compiled: dict[tuple[int, str], tuple[Any, Any]] = {}
 
 
-def compiled(jvm: Any, source: str, name: str, above: Any = None) -> Any:
-    """An object of the class `name`, which has a constructor without arguments, in the file `source` of this folder;
-    the same one for every call in one JVM. The class may extend that of `above`, an object made here."""
-    key = (id(jvm), source)
+def compiled(jvm: Any, *sources: tuple[str, str]) -> Any:
+    """An object of the last class, which has a constructor without arguments; the same one for every call in one JVM.
+    `sources` as `compiled_class` takes them."""
+    key = (id(jvm), sources[-1][0])
     with _lock:
         if key not in _compiled:
-            compiler = jvm.org.codehaus.janino.SimpleCompiler()
-            known = jvm.java.lang.Thread.currentThread().getContextClassLoader()
-            compiler.setParentClassLoader(known if above is None else above.getClass().getClassLoader())
-            compiler.cook((_HERE / source).read_text(encoding="utf-8"))
+            constructor = compiled_class(jvm, *sources)
             made = jvm.java.util.ArrayList()  # an empty array, without a gateway at hand
             nothing = made.toArray()
-            constructor = compiler.getClassLoader().loadClass(name).getConstructors()[0]
             # The JVM is kept, so that no other gets its identity.
             _compiled[key] = (jvm, constructor.newInstance(nothing))
         return _compiled[key][1]
+
+
+def compiled_class(jvm: Any, *sources: tuple[str, str]) -> Any:
+    """The only constructor of the last class, compiled anew: files of this folder and the class in each, which may use
+    those before it."""
+    loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    for source, _ in sources:
+        compiler = jvm.org.codehaus.janino.SimpleCompiler()
+        compiler.setParentClassLoader(loader)
+        compiler.cook((_HERE / source).read_text(encoding="utf-8"))
+        loader = compiler.getClassLoader()
+    return loader.loadClass(sources[-1][1]).getConstructors()[0]
+
+
+def java_array(gateway: Any, *values: Any) -> Any:
+    """An `Object[]` of these values."""
+    array = gateway.new_array(gateway.jvm.java.lang.Object, len(values))
+    for place, value in enumerate(values):
+        array[place] = value
+    return array

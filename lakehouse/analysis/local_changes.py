@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 
 from lakehouse.analysis import local_rows
 from lakehouse.analysis.java_source import compiled
-from lakehouse.analysis.local_rows import java_list, java_rows, java_session
+from lakehouse.analysis.local_rows import java_list, java_session
 from lakehouse.plan.change_set import CHANGE
 
 
@@ -42,7 +42,7 @@ def repeated_rows(counted: DataFrame) -> DataFrame | None:
 
 
 def _changes(frame: DataFrame) -> Any:
-    return compiled(frame.sparkSession._jvm, "local_changes.java", "LocalChanges", above=java_rows(frame))
+    return compiled(frame.sparkSession._jvm, ("local_rows.java", "LocalRows"), ("local_changes.java", "LocalChanges"))
 
 
 def _frame(found: Any, like: DataFrame) -> DataFrame | None:

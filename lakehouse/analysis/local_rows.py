@@ -81,7 +81,7 @@ def arrow_rows(frame: DataFrame) -> pa.Table:
 
 def java_rows(frame: DataFrame) -> Any:
     """The object in the frame's JVM that works on rows of the plan."""
-    return compiled(frame.sparkSession._jvm, "local_rows.java", "LocalRows")
+    return compiled(frame.sparkSession._jvm, ("local_rows.java", "LocalRows"))
 
 
 def java_session(frame: DataFrame) -> Any:

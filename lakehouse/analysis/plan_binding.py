@@ -44,7 +44,7 @@ class PlanBinder:
         self._java_session = session._jsparkSession
         self._operators = operators
         jvm: Any = session._jvm
-        self._binding = compiled(jvm, "plan_binding.java", "PlanBinding")
+        self._binding = compiled(jvm, ("plan_binding.java", "PlanBinding"))
         self._new_list = jvm.java.util.ArrayList
 
     def evaluate(self, node: PlanNode, frames: Sequence[DataFrame]) -> DataFrame:
@@ -94,7 +94,7 @@ def sibling_with(session: SparkSession, settings: Mapping[str, str]) -> SparkSes
     wanted = jvm.java.util.HashMap()
     for key, value in settings.items():
         wanted.put(key, value)
-    made = compiled(jvm, "plan_binding.java", "PlanBinding").sibling(session._jsparkSession, wanted)
+    made = compiled(jvm, ("plan_binding.java", "PlanBinding")).sibling(session._jsparkSession, wanted)
     return SparkSession(session.sparkContext, made)
 
 
@@ -110,7 +110,7 @@ def grouped(frame: DataFrame, keys: Sequence[str], measures: Sequence[str]) -> D
 
 
 def _binding(frame: DataFrame) -> Any:
-    return compiled(frame.sparkSession._jvm, "plan_binding.java", "PlanBinding")
+    return compiled(frame.sparkSession._jvm, ("plan_binding.java", "PlanBinding"))
 
 
 def _ids(node: PlanNode) -> str:

@@ -6,6 +6,8 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.Map;
+import java.util.function.Function;
+import java.util.function.Supplier;
 import org.antlr.v4.runtime.CharStreams;
 import org.antlr.v4.runtime.Token;
 import org.apache.spark.SparkThrowable;
@@ -19,6 +21,9 @@ import org.apache.spark.sql.catalyst.analysis.UnresolvedStar;
 import org.apache.spark.sql.catalyst.analysis.UnresolvedStarExceptOrReplace;
 import org.apache.spark.sql.catalyst.analysis.UnresolvedTableValuedFunction;
 import org.apache.spark.sql.catalyst.expressions.AttributeReference;
+import org.apache.spark.sql.catalyst.expressions.BaseGroupingSets;
+import org.apache.spark.sql.catalyst.expressions.Cast;
+import org.apache.spark.sql.catalyst.expressions.Cube;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.Literal;
 import org.apache.spark.sql.catalyst.expressions.NamedLambdaVariable;
@@ -31,25 +36,34 @@ import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.catalyst.plans.logical.Project;
 import org.apache.spark.sql.catalyst.plans.logical.UnresolvedWith;
 import org.apache.spark.sql.catalyst.plans.logical.View;
+import org.apache.spark.sql.catalyst.trees.Origin;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
+import org.apache.spark.sql.catalyst.util.IntervalUtils;
 import org.apache.spark.sql.classic.Dataset;
 import org.apache.spark.sql.classic.SparkSession;
+import org.apache.spark.sql.types.Decimal;
+import org.apache.spark.sql.types.NullType;
+import org.apache.spark.unsafe.types.CalendarInterval;
+import org.apache.spark.unsafe.types.UTF8String;
 
 public class PlanWalk {
   private static final long STACK_BYTES = 128L * 1024 * 1024; // reserved, not used, unless a query nests that deep
   private static final int MOST_PARTS = 64; // of a dotted name
+  private static final int MOST_SETS = 1 << 12; // of columns to group by
 
   private final HashSet parsed;
   private final HashSet analysed;
   private final int mostNodes;
   private final int deepest;
+  private final Supplier sizes; // of a Function each: what of an expression or plan grows too large, or null
 
   /** Class names, a line each: what may stand in a parsed plan, and what in an analysed one. */
-  public PlanWalk(String parsed, String analysed, int mostNodes, int deepest) {
+  public PlanWalk(String parsed, String analysed, int mostNodes, int deepest, Object sizes) {
     this.parsed = new HashSet(Arrays.asList(parsed.split("\n")));
     this.analysed = new HashSet(Arrays.asList(analysed.split("\n")));
     this.mostNodes = mostNodes;
     this.deepest = deepest;
+    this.sizes = (Supplier) sizes;
   }
 
   /** What one parse gave: a plan, or null, and the report on it. */
@@ -98,11 +112,14 @@ public class PlanWalk {
 
   /** Walk what a frame's query means after analysis, down to the persistent views. */
   public String analysed(Dataset frame) {
-    return walk(frame.queryExecution().analyzed(), false);
+    LogicalPlan plan = frame.queryExecution().analyzed();
+    String report = walk(plan, false);
+    Object large = report.startsWith("walked") ? ((Function) sizes.get()).apply(plan) : null;
+    return large == null ? report : large(large);
   }
 
   /**
-   * Null if the text is one that the parser can be given. Its time grows with the square, or worse, of how deep
+   * Null if the text is one that the parser can be given. It writes out the sets of a CUBE in GROUPING SETS. Its time grows with the square, or worse, of how deep
    * brackets, types, lambdas, names and paths go, and long before it could say that it is too much.
    */
   String nesting(String text) {
@@ -113,6 +130,9 @@ public class PlanWalk {
     int arrows = 0;
     int colons = 0;
     int parts = 0;
+    int cube = 0; // the depth that we are at inside of a CUBE
+    int columns = 0; // of it
+    double sets = 0;
     int last = Token.EOF;
     int beforeLast = Token.EOF;
     for (Token token = lexer.nextToken(); token.getType() != Token.EOF; token = lexer.nextToken()) {
@@ -122,6 +142,16 @@ public class PlanWalk {
       boolean opened = type == SqlBaseLexer.LEFT_PAREN || type == SqlBaseLexer.LEFT_BRACKET;
       if (opened || type == SqlBaseLexer.CASE) depth++;
       if ((closed || type == SqlBaseLexer.END) && depth > 0) depth--;
+      if (opened && last == SqlBaseLexer.CUBE) {
+        cube = depth;
+        columns = 1;
+      }
+      if (type == SqlBaseLexer.COMMA && depth == cube) columns++;
+      if (closed && cube > depth) {
+        sets += Math.pow(2, columns);
+        cube = 0;
+      }
+      if (sets > MOST_SETS) return "large\n";
       boolean typed = last == SqlBaseLexer.ARRAY || last == SqlBaseLexer.MAP || last == SqlBaseLexer.STRUCT;
       if (typed && type == SqlBaseLexer.LT) types++;
       if (type == SqlBaseLexer.ARROW) arrows++;
@@ -153,6 +183,7 @@ public class PlanWalk {
     StringBuilder out = new StringBuilder();
     IdentityHashMap seen = new IdentityHashMap();
     ArrayDeque open = new ArrayDeque();
+    Function size = (Function) sizes.get();
     int facts = 0;
     push(open, root, -1, 0);
     while (!open.isEmpty()) {
@@ -172,6 +203,9 @@ public class PlanWalk {
       String name = node.getClass().getName();
       if (!(name.startsWith("scala.Tuple") || allowed.contains(name))) return refused(node, name);
       if (node instanceof TreeNode && ++depth > deepest) return "deep\n";
+      // Spark evaluates what depends on no column while it analyses a query: sizes must be known before.
+      Object large = parsing && node instanceof Expression ? size.apply(node) : null;
+      if (large != null) return large(large);
       int known = facts;
       facts = fact(out, node, parent, facts);
       int above = facts > known ? facts - 1 : parent;
@@ -184,6 +218,10 @@ public class PlanWalk {
       }
     }
     return out.insert(0, "walked\n").toString();
+  }
+
+  private static String large(Object what) {
+    return field(new StringBuilder("value"), String.valueOf(what)).append('\n').toString();
   }
 
   private static String refused(Object node, String name) {
@@ -217,6 +255,12 @@ public class PlanWalk {
       UnresolvedFunction function = (UnresolvedFunction) node;
       field(start(out, "function", parent), function.isInternal() ? "internal" : "plain");
       fields(out, function.nameParts());
+      String called = String.valueOf(function.nameParts().last()).toLowerCase();
+      if (called.equals("window") || called.equals("approx_count_distinct")) {
+        out.append('\n');
+        field(start(out, "copies", parent), String.valueOf(copies(called, function.arguments())));
+        facts++;
+      }
     } else if (node instanceof UnresolvedGenerator) {
       FunctionIdentifier function = ((UnresolvedGenerator) node).name();
       field(start(out, "function", parent), "plain");
@@ -237,6 +281,8 @@ public class PlanWalk {
       field(start(out, "with", parent), ((UnresolvedWith) node).allowRecursion() ? "recursive" : "plain");
     } else if (node instanceof Project && stars((Project) node) > 1) {
       field(start(out, "stars", parent), String.valueOf(stars((Project) node)));
+    } else if (node instanceof BaseGroupingSets) {
+      field(start(out, "copies", parent), String.valueOf(sets((BaseGroupingSets) node)));
     } else if (node instanceof View) {
       View view = (View) node;
       TableIdentifier name = view.desc().identifier();
@@ -247,6 +293,11 @@ public class PlanWalk {
       field(out, name.table());
     } else if (node instanceof AttributeReference && isMetadata((AttributeReference) node)) {
       field(start(out, "metadata", parent), ((AttributeReference) node).name());
+    } else if (node instanceof Cast && isUntyped(((Cast) node).child())) {
+      Origin origin = ((Cast) node).child().origin();
+      if (!origin.startIndex().isDefined()) return facts;
+      field(start(out, "untyped", parent), String.valueOf(origin.startIndex().get()));
+      field(out, ((Cast) node).dataType().catalogString());
     } else if (node instanceof StaticInvoke) {
       StaticInvoke call = (StaticInvoke) node;
       field(field(start(out, "static", parent), call.staticObject().getName()), call.functionName());
@@ -258,6 +309,40 @@ public class PlanWalk {
     }
     out.append('\n');
     return facts + 1;
+  }
+
+  /** Whether it is a NULL as it is written, which gets a type by where it stands. */
+  private static boolean isUntyped(Expression expression) {
+    return expression instanceof Literal && ((Literal) expression).value() == null
+        && ((Literal) expression).dataType() instanceof NullType;
+  }
+
+  /** How many grouping sets there are: each is a copy of every row. */
+  private static double sets(BaseGroupingSets node) {
+    double given = ((scala.collection.Seq) ((scala.Product) node).productElement(0)).size();
+    return node instanceof Cube ? Math.pow(2, given) : given + 1;
+  }
+
+  /** How many windows a time is in, or how many thousands of registers a count keeps; infinite if it is not written. */
+  private static double copies(String called, scala.collection.Seq arguments) {
+    if (called.equals("window")) {
+      double length = arguments.size() > 1 ? micros(arguments.apply(1)) : 1;
+      double slide = arguments.size() > 2 ? micros(arguments.apply(2)) : length;
+      return length > 0 && slide > 0 ? length / slide : Double.POSITIVE_INFINITY;
+    }
+    if (arguments.size() < 2) return 1;
+    Object value = arguments.apply(1) instanceof Literal ? ((Literal) arguments.apply(1)).value() : null;
+    double error = value instanceof Number ? ((Number) value).doubleValue()
+        : value instanceof Decimal ? ((Decimal) value).toDouble() : 0;
+    return error > 0 ? 0.0012 / (error * error) : Double.POSITIVE_INFINITY;
+  }
+
+  private static double micros(Object duration) {
+    Object value = duration instanceof Literal ? ((Literal) duration).value() : null;
+    if (value instanceof Number) return ((Number) value).doubleValue();
+    if (!(value instanceof UTF8String)) return Double.NaN;
+    CalendarInterval interval = IntervalUtils.safeStringToInterval((UTF8String) value);
+    return interval == null ? Double.NaN : interval.days * 86400e6 + interval.microseconds;
   }
 
   /** How many stars stand in a SELECT. */
@@ -274,7 +359,10 @@ public class PlanWalk {
     return column.metadata().contains("__metadata_col") || column.metadata().contains("__file_source_metadata_col");
   }
 
-  /** Nothing below matters: columns, variables of lambdas and literals hold no plan, views are checked by name, rows are not read. */
+  /**
+   * Nothing below matters: columns, variables of lambdas and literals hold no plan, views are checked by name, rows are
+   * not read.
+   */
   private static boolean isLeaf(Object node) {
     return node instanceof AttributeReference || node instanceof Literal || node instanceof LocalRelation
         || node instanceof NamedLambdaVariable || (node instanceof View && !((View) node).isTempView());
@@ -290,7 +378,7 @@ public class PlanWalk {
         || node instanceof org.apache.spark.sql.types.Decimal
         || node instanceof org.apache.spark.sql.types.Metadata
         || node instanceof org.apache.spark.sql.catalyst.expressions.ExprId
-        || node instanceof org.apache.spark.sql.catalyst.trees.Origin
+        || node instanceof Origin
         || (node instanceof org.apache.spark.sql.types.AbstractDataType
             && !(node instanceof org.apache.spark.sql.types.UserDefinedType));
   }

@@ -11,12 +11,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from lakehouse.analysis.java_source import compiled_class, java_array
 from lakehouse.analysis.query_vocabulary import ANALYSED_CLASSES, PARSED_CLASSES
+from lakehouse.analysis.value_sizes import value_sizes
 
 DEEPEST = 250
 """Levels of brackets in a query's text, and of plans and expressions in each other."""
@@ -33,9 +34,10 @@ class Fact:
 
     Kinds of a parsed plan: `relation` (plain | options, name parts…), `function` (plain | internal, name parts…),
     `tvf` (name parts…), `attribute` (name parts…),
+    `copies` (of a row: grouping sets, windows that overlap; of registers, in thousands),
     `stars` (how many stand in a SELECT, if several), `with` (plain | recursive), `cte` (name), `body`.
     Of an analysed one: `view` (persistent | temporary | options, catalog, database, name), `metadata` (column),
-    `static` and `invoke` (class, method).
+    `static` and `invoke` (class, method), `untyped` (where a NULL stands in the text, the type that it gets there).
     """
 
     kind: str
@@ -45,7 +47,8 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What a walk found. `outcome`: walked | class (kind, class name) | deep | large | error (condition, SQLSTATE).
+    """What a walk found. `outcome`: walked | class (kind, class name) | deep | large | value (what makes a value that
+    may grow too large) | error (condition, SQLSTATE).
 
     `facts` are in the order in which the walk came upon them, parents first; complete only for `walked`.
     """
@@ -94,18 +97,17 @@ def _walk(session: SparkSession) -> Any:
 
 
 def _compile(gateway: Any) -> Any:
-    jvm = gateway.jvm
-    source = files("lakehouse.analysis").joinpath("plan_walk.java").read_text(encoding="utf-8")
-    compiler = jvm.org.codehaus.janino.SimpleCompiler()
-    compiler.setParentClassLoader(jvm.java.lang.Thread.currentThread().getContextClassLoader())
-    compiler.cook(source)
-    made = compiler.getClassLoader().loadClass("PlanWalk").getConstructors()[0]
-    arguments = gateway.new_array(jvm.java.lang.Object, 4)
-    arguments[0] = "\n".join(sorted(PARSED_CLASSES))
-    arguments[1] = "\n".join(sorted(ANALYSED_CLASSES))
-    arguments[2] = MOST_NODES
-    arguments[3] = DEEPEST
-    return made.newInstance(arguments)
+    walk = compiled_class(gateway.jvm, ("plan_walk.java", "PlanWalk"))
+    return walk.newInstance(
+        java_array(
+            gateway,
+            "\n".join(sorted(PARSED_CLASSES)),
+            "\n".join(sorted(ANALYSED_CLASSES)),
+            MOST_NODES,
+            DEEPEST,
+            value_sizes(gateway),
+        )
+    )
 
 
 def _read(report: str) -> Walk:

@@ -35,6 +35,9 @@ MOST_COPIES = 5_000
 MOST_STARS = 1 << 12
 """The numbers of stars in the SELECTs that have several, multiplied: as often a column may be there in the end."""
 
+MOST_ROW_COPIES = 1 << 12
+"""Grouping sets, and windows that overlap, each a copy of every row and a part of the plan, multiplied."""
+
 REQUIRED_SETTINGS = {"spark.sql.runSQLOnFiles": "false", "spark.sql.variable.substitute": "false"}
 """Settings of a session that a gate can stand before: no reading by path, and `${env:…}` stays the text it is."""
 
@@ -92,6 +95,11 @@ class Gate:
         """
         check_analysed(frame, secured_views)
 
+    def types_of_nulls(self, frame: DataFrame) -> dict[int, str]:
+        """The types (as SQL) that each NULL of an analysed query gets, by its place in the text; those that get one."""
+        facts = walk_analysed(frame).facts
+        return {int(fact.values[0]): fact.values[1] for fact in facts if fact.kind == "untyped"}
+
 
 def parse_and_check(session: SparkSession, text: str, *, known_relation: KnownRelation) -> ParsedQuery:
     """See Gate.admit."""
@@ -113,6 +121,8 @@ def parse_and_check(session: SparkSession, text: str, *, known_relation: KnownRe
             raise QueryRefused(reason)
     # Every `SELECT *, *` over another doubles the columns: nineteen are half a million, and Spark plans for minutes.
     if prod(int(fact.values[0]) for fact in walk.facts if fact.kind == "stars") > MOST_STARS:
+        raise QueryRefused(GateReason.SIZE)
+    if prod(max(1.0, float(fact.values[0])) for fact in walk.facts if fact.kind == "copies") > MOST_ROW_COPIES:
         raise QueryRefused(GateReason.SIZE)
     relations = dict.fromkeys(_relations(walk.facts))
     for name in relations:
@@ -154,6 +164,8 @@ def _refuse_unless_walked(walk: Walk) -> None:
             raise QueryRefused(GateReason.DEPTH)
         case "large":
             raise QueryRefused(GateReason.SIZE)
+        case "value":
+            raise QueryRefused(GateReason.VALUE, maker=walk.details[0])
         case _:
             raise QueryRefused(GateReason.PARSE)
 
@@ -230,7 +242,7 @@ def _parsed_reason(fact: Fact) -> GateReason | None:
             return GateReason.TABLE_FUNCTION
         case "attribute", parts if any(part.lower() == _METADATA for part in parts):
             return GateReason.METADATA_COLUMN
-        case (("relation" | "attribute" | "with" | "cte" | "body" | "stars"), _):
+        case (("relation" | "attribute" | "with" | "cte" | "body" | "stars" | "copies"), _):
             return None
         case _:
             return GateReason.PLAN_CLASS
@@ -243,6 +255,8 @@ def _analysed_reason(fact: Fact, secured_views: Collection[TableName]) -> GateRe
             return None if known else GateReason.RELATION
         case "metadata", _:
             return GateReason.METADATA_COLUMN
+        case "untyped", _:
+            return None
         case (("static" | "invoke"), (str(called), _)) if called.startswith(CALLED_METHODS):
             return None
         case (("static" | "invoke"), _):

@@ -34,5 +34,8 @@ TABLE_FUNCTIONS = frozenset(
 )  # fmt: skip
 """Functions that may stand where a table does; all work on their arguments alone."""
 
+GROWTH = tuple(" ".join(words) for words in _lines("value_growth.txt"))
+"""A number, and names of functions whose values are at most that many times as large as their arguments together."""
+
 CALLED_METHODS = ("org.apache.spark.sql.catalyst.", "org.apache.spark.unsafe.", "org.apache.spark.sql.types.")
 """Where the Java methods are that admitted functions are made of once analysed."""

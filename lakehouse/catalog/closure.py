@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lakehouse.catalog.principal import ACCOUNT_USERS, Directory, Principal, PrincipalKind
 from lakehouse.catalog.privilege import Privilege, implied_by_all
 from lakehouse.errors import DefinitionError, InvalidValue, UnknownName
 
+_NOTHING: frozenset[Principal] = frozenset()
 ACTING = (PrincipalKind.USER, PrincipalKind.SERVICE)
 
 
@@ -31,9 +32,25 @@ class Closure:
 class Memberships:
     """A directory turned round: what each member belongs to directly, and what bounds each role."""
 
-    containers: Mapping[Principal, tuple[Principal, ...]]
+    containers: Mapping[Principal, frozenset[Principal]]  # sets join sets by their stored hashes, in C
     boundaries: Mapping[Principal, frozenset[Privilege]]
     known: frozenset[Principal]
+    lacking: Mapping[Privilege, frozenset[Principal]]  # the roles whose boundary leaves a privilege out
+    # What groups and roles belong to, without those in the second part of the key; only saves time.
+    _above: dict[tuple[Principal, frozenset[Principal]], frozenset[Principal]] = field(default_factory=dict)
+
+    def reach(self, principal: Principal, without: frozenset[Principal]) -> frozenset[Principal]:
+        """The principal and all that it belongs to, by ways on which none of `without` is."""
+        if principal in without:
+            return _NOTHING
+        directly = self.containers.get(principal, _NOTHING) - without
+        return frozenset({principal}).union(*(self._all_above(group, without) for group in directly))
+
+    def _all_above(self, group: Principal, without: frozenset[Principal]) -> frozenset[Principal]:
+        key = (group, without)
+        if key not in self._above:
+            self._above[key] = _reachable(self, [group], without=without)
+        return self._above[key]
 
 
 def memberships(directory: Directory) -> Memberships:
@@ -52,7 +69,12 @@ def memberships(directory: Directory) -> Memberships:
         if role.boundary is not None
     }
     known = frozenset([*acting, *(group for group, _ in _memberships(directory)), ACCOUNT_USERS])
-    return Memberships({member: tuple(sorted(set(groups))) for member, groups in containers.items()}, boundaries, known)
+    lacking = {
+        privilege: frozenset(role for role, most in boundaries.items() if privilege not in most)
+        for privilege in Privilege
+    }
+    directly = {member: frozenset(groups) for member, groups in containers.items()}
+    return Memberships(directly, boundaries, known, lacking)
 
 
 def closure(members: Memberships, principal: Principal, roles: frozenset[str] | None = None) -> Closure | None:
@@ -66,14 +88,15 @@ def closure(members: Memberships, principal: Principal, roles: frozenset[str] | 
     if principal not in members.known:
         return None
     named = None if roles is None else frozenset(Principal(PrincipalKind.ROLE, name.lower()) for name in roles)
-    full = _reachable(members, [principal, ACCOUNT_USERS], without=frozenset())
-    limited = full & members.boundaries.keys()
+    full = members.reach(principal, _NOTHING) | members.reach(ACCOUNT_USERS, _NOTHING)
     by_gap: dict[frozenset[Principal], frozenset[Principal]] = {}
     giving = {}
     for privilege in Privilege:
-        bounded = frozenset([role for role in limited if privilege not in members.boundaries[role]])
+        bounded = members.lacking[privilege]
+        if full.isdisjoint(bounded):
+            bounded = _NOTHING
         if bounded not in by_gap:
-            found = _reachable(members, [principal], without=bounded)
+            found = members.reach(principal, bounded)
             by_gap[bounded] = found if named is None else _narrowed(members, found, named, bounded)
         giving[privilege] = by_gap[bounded]
     return Closure(full, giving)
@@ -84,15 +107,14 @@ def route(
 ) -> tuple[Principal, ...]:
     """A shortest way of membership from a principal to what it belongs to, both included: one on which no boundary
     excludes the privilege, else any; empty if there is none."""
-    bounded = frozenset(role for role, most in members.boundaries.items() if privilege not in most)
-    for without in (bounded, frozenset[Principal]()):
+    for without in (members.lacking[privilege], frozenset[Principal]()):
         came_from: dict[Principal, Principal | None] = {principal: None}
         if principal in without:
             continue
         waiting = deque([principal])
         while waiting and target not in came_from:
             here = waiting.popleft()
-            for above in members.containers.get(here, ()):
+            for above in sorted(members.containers.get(here, _NOTHING)):
                 if above not in came_from and above not in without:
                     came_from[above] = here
                     waiting.append(above)
@@ -131,13 +153,13 @@ def _expanded(boundary: Collection[Privilege]) -> frozenset[Privilege]:
 def _reachable(
     members: Memberships, start: Iterable[Principal], *, without: frozenset[Principal]
 ) -> frozenset[Principal]:
-    found = {principal for principal in start if principal not in without}
+    found = set(start) - without
     waiting = list(found)
+    containers = members.containers
     while waiting:
-        for above in members.containers.get(waiting.pop(), ()):
-            if above not in found and above not in without:
-                found.add(above)
-                waiting.append(above)
+        new = containers.get(waiting.pop(), _NOTHING) - found - without
+        found |= new
+        waiting += new
     return frozenset(found)
 
 
@@ -185,7 +207,7 @@ def _cycles(directory: Directory) -> Iterator[DefinitionError]:
     for start in sorted(containers):
         trail: dict[Principal, Iterator[Principal]] = {}
         if start not in done:
-            trail[start] = iter(containers[start])
+            trail[start] = iter(sorted(containers[start]))
         while trail:
             here = next(reversed(trail))
             above = next(trail[here], None)
@@ -200,4 +222,4 @@ def _cycles(directory: Directory) -> Iterator[DefinitionError]:
                     hint="Remove one of these memberships.",
                 )
             elif above not in done:
-                trail[above] = iter(containers.get(above, ()))
+                trail[above] = iter(sorted(containers.get(above, _NOTHING)))

@@ -10,6 +10,7 @@ from lakehouse.catalog.policy import AccessPolicy, ColumnMask, Effect, RowFilter
 from lakehouse.catalog.principal import Principal
 from lakehouse.catalog.privilege import Privilege
 from lakehouse.catalog.securable import METASTORE, Securable, SecurableKind
+from lakehouse.definition.bulk import keeping_all
 from lakehouse.errors import DefinitionError, DefinitionErrors, InvalidValue, UnknownName
 
 _REMEMBERED = 10_000  # closures and chains; forgotten all at once when there are more
@@ -79,6 +80,7 @@ class CompiledPolicy:
         return found
 
 
+@keeping_all()
 def index(policy: AccessPolicy) -> CompiledPolicy:
     """The policy, ready for decisions. Raises DefinitionErrors if any of it is in doubt: then nothing is decided."""
     problems = [*check_directory(policy.directory), *check_rules(policy)]

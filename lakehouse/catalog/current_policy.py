@@ -19,9 +19,10 @@ from lakehouse.catalog.policy_file import read_rules
 from lakehouse.catalog.policy_hash import policy_hash
 from lakehouse.catalog.principal import Principal, PrincipalKind
 from lakehouse.catalog.statement_parser import parse_statement
+from lakehouse.catalog.statement_places import place_in
 from lakehouse.catalog.statements import Amendment
 from lakehouse.definition.project import ProjectSpec
-from lakehouse.errors import AccessRefused, LakehouseError, UsageError
+from lakehouse.errors import AccessRefused, DefinitionError, LakehouseError, UsageError
 from lakehouse.storage.access_ledger import AccessLedger, LedgerStatement
 
 _MOST_ATTEMPTS = 20
@@ -91,9 +92,13 @@ def record(
         before = read()
         row = LedgerStatement(before.sequence + 1, f"{principal.kind.value}:{principal.name}", now, text)
         stated = Stated(statement, principal, _origin(row))
-        rules, notices = amend(before.rules, [stated], authorise=may_change)
-        policy = expanded(rules)
-        compiled = index(policy)
+        try:
+            rules, notices = amend(before.rules, [stated], authorise=may_change)
+            policy = expanded(rules)
+            compiled = index(policy)
+        except DefinitionError as problem:
+            problem.where = problem.where or place_in(text, problem, "statement")
+            raise
         if ledger.append(row):
             after = CurrentPolicy(compiled, policy_hash(policy), row.sequence, before.notices, rules)
             return after, notices
@@ -113,6 +118,8 @@ def _origin(recorded: LedgerStatement) -> str:
 
 
 def _misfit(recorded: LedgerStatement, problem: LakehouseError) -> AccessRefused:
+    if isinstance(problem, DefinitionError):
+        problem.where = problem.where or place_in(recorded.text, problem, f"statement {recorded.sequence}")
     return AccessRefused(
         f"statement {recorded.sequence} of system/access cannot be carried out: {problem}",
         hint="Nothing is allowed until access.yml declares again what the statement names.",

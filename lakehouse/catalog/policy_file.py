@@ -25,6 +25,7 @@ from lakehouse.catalog.securable import METASTORE, Securable, SecurableKind
 from lakehouse.catalog.securable_names import catalog_of, read_securable
 from lakehouse.catalog.tag_condition import tag_key
 from lakehouse.catalog.tag_policy_reading import read_tag_policy
+from lakehouse.definition.bulk import keeping_all
 from lakehouse.definition.document import Document
 from lakehouse.definition.document import Path as DocumentPath
 from lakehouse.definition.project import ProjectSpec
@@ -66,6 +67,7 @@ def read_rules(root: Path, spec: ProjectSpec) -> AccessPolicy:
     return policy_of(text, spec.access, catalog_of(spec))
 
 
+@keeping_all()
 def policy_of(text: str, file: str, catalog: str) -> AccessPolicy:
     """The rules that the text of `file` states for the project's `catalog`; expressions call their functions still.
 

@@ -31,6 +31,7 @@ class Principal:
         )
 
 
+_KINDS = frozenset(kind.value for kind in PrincipalKind)
 ACCOUNT_USERS = Principal(PrincipalKind.GROUP, "account users")  # built in: all users and service principals
 
 
@@ -54,16 +55,18 @@ class Directory:
 
     def find(self, name: str) -> Principal | None:
         """The principal of this name, `group:` or `role:` before it or not; None if there is none."""
-        prefix, colon, rest = name.strip().lower().partition(":")
-        wanted = PrincipalKind(prefix) if colon and prefix in [kind.value for kind in PrincipalKind] else None
-        bare = rest if wanted else name.strip().lower()
-        found = [
-            (PrincipalKind.USER, self.users),
-            (PrincipalKind.SERVICE, self.services),
-            (PrincipalKind.GROUP, {*self.groups, ACCOUNT_USERS.name}),
-            (PrincipalKind.ROLE, self.roles),
-        ]
-        for kind, names in found:
-            if bare in names and wanted in (None, kind):
-                return Principal(kind, bare)
+        bare = name.strip().lower()
+        wanted = None
+        prefix, colon, rest = bare.partition(":")
+        if colon and prefix in _KINDS:
+            bare, wanted = rest, PrincipalKind(prefix)
+        # In this order, should a name ever be there twice.
+        if bare in self.users and wanted in (None, PrincipalKind.USER):
+            return Principal(PrincipalKind.USER, bare)
+        if bare in self.services and wanted in (None, PrincipalKind.SERVICE):
+            return Principal(PrincipalKind.SERVICE, bare)
+        if (bare in self.groups or bare == ACCOUNT_USERS.name) and wanted in (None, PrincipalKind.GROUP):
+            return Principal(PrincipalKind.GROUP, bare)
+        if bare in self.roles and wanted in (None, PrincipalKind.ROLE):
+            return Principal(PrincipalKind.ROLE, bare)
         return None

@@ -31,7 +31,9 @@ def add_gateway_commands(parser: Any, commands: Any, add_project: Callable[..., 
     audit.add_argument("--since", metavar="TIMESTAMP", help="only what happened from then on (UTC)")
     audit.add_argument("--denied", action="store_true", help="only what was refused")
     audit.add_argument("--limit", metavar="N", type=_count, default=50, help="how many at most (default: 50)")
-    audit.add_argument("--verify", action="store_true", help="check that no row was changed, removed or put in")
+    audit.add_argument(
+        "--verify", action="store_true", help="check that no row was changed, removed, put in or cut off the end"
+    )
     add_project(audit)
 
 

@@ -10,19 +10,24 @@ import hashlib
 import hmac
 import secrets
 import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from lakehouse.errors import UnknownName
 from lakehouse.storage.small_table import open_table
 from lakehouse.storage.system_tables import SystemTable
+from lakehouse.storage.table_lock import table_lock
 
 _PREFIX = "lh"
 _ID_BYTES, _SECRET_BYTES = 6, 32
 _CREATED, _REVOKED = "created", "revoked"
+_MOST_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +75,7 @@ class AccessTokens:
             "recorded_at": now,
             "expires_at": made.expires_at,
         }
-        if "://" not in self._folder:
-            Path(self._folder).mkdir(parents=True, exist_ok=True)
-        self._table.append([row])
+        self._append(row)
         return f"{_PREFIX}_{token}_{secret}", made
 
     def revoke(self, token: str, now: datetime) -> AccessToken:
@@ -82,7 +85,7 @@ class AccessTokens:
             raise UnknownName(token, known, what="token")
         if known[token].revoked_at is None:
             row = {"token": token, "principal": known[token].principal, "action": _REVOKED, "recorded_at": now}
-            self._table.append([row])
+            self._append(row)
         return next(found for found in self.all() if found.token == token)
 
     def all(self) -> list[AccessToken]:
@@ -98,6 +101,28 @@ class AccessTokens:
         expected = found.secret_hash if found else _hash("", "")
         matches = hmac.compare_digest(_hash(token, secret), expected)
         return found.principal if found and matches and prefix == _PREFIX and found.is_valid(now) else None
+
+    def _append(self, row: dict[str, Any]) -> None:
+        """One row, whoever else writes at this moment, in this process or another."""
+        if "://" not in self._folder:
+            Path(self._table.location).mkdir(parents=True, exist_ok=True)
+        with table_lock(self._table.location):  # processes of one machine wait for each other
+            for attempt in range(_MOST_ATTEMPTS):
+                try:
+                    self._table.append([row])
+                except DeltaError:
+                    # Another machine made the table, committed, or compacted meanwhile. Was the row written before
+                    # that? A token is in the table at most once for each action.
+                    if self._is_there(row):
+                        return
+                    if attempt == _MOST_ATTEMPTS - 1:
+                        raise
+                    time.sleep(secrets.randbelow(50 * (attempt + 1)) / 1000)  # else both meet again
+                else:
+                    return
+
+    def _is_there(self, row: dict[str, Any]) -> bool:
+        return bool(self._table.rows(["token"], [("token", "=", row["token"]), ("action", "=", row["action"])]))
 
     def _current(self) -> dict[str, AccessToken]:
         """The tokens as the table has them now; it is read again only when it has changed."""

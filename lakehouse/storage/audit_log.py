@@ -1,8 +1,11 @@
 """The audit in `<warehouse>/system/audit`: rows that are only ever added, each with a hash over itself and the one
 before, so that a row that is changed, removed or put in between is found.
 
-What is cut off at the end cannot be told from the rows: keep the last hash elsewhere if that matters. Events of
-queries that run at the same time are committed together, so that each need not wait for a commit of its own.
+What is cut off at the end cannot be told from the rows. So the last row's place and hash are kept in a file beside the
+table, too: who cuts off the end, or puts back an older copy of the table, must know of that file and change it
+consistently. Who may write both can do so: only a hash that is kept elsewhere finds that. A warehouse that is not on
+a local filesystem has no such file. Events of queries that run at the same time are committed together, so that each
+need not wait for a commit of its own.
 """
 
 from __future__ import annotations
@@ -52,6 +55,14 @@ class AuditEvent:
     service_name: str = "gateway"
 
 
+@dataclass(frozen=True, slots=True)
+class AuditEnd:
+    """The last row that was written: its place from 1, and its hash."""
+
+    sequence: int
+    hash: str
+
+
 class AuditUnwritable(LakehouseError):
     """The audit cannot be written; what depends on it must not happen."""
 
@@ -62,6 +73,7 @@ class AuditLog:
 
     def __init__(self, warehouse: str) -> None:
         self.location = f"{warehouse}/system/audit"
+        self._end_file = _end_file(warehouse)
         self._queue: queue.SimpleQueue[tuple[AuditEvent, Future[None]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, name="lakehouse-audit", daemon=True)
         self._head: tuple[int, int, str] = (-1, 0, FIRST_HASH)  # version of the table, sequence and hash of its end
@@ -136,6 +148,8 @@ class AuditLog:
                 self._table.optimize.compact(target_size=_COMPACT_TO)
                 self._table.create_checkpoint()
             self._head = (self._table.version(), sequence, previous)
+            if self._end_file is not None:
+                _write_end(self._end_file, AuditEnd(sequence, previous))
 
     def _read_head(self) -> tuple[int, str]:
         """Sequence and hash of the last row; read again only if another process has written."""
@@ -168,11 +182,46 @@ def verify_chain(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return None
 
 
+def verify_end(rows: Sequence[Mapping[str, Any]], end: AuditEnd | None) -> bool:
+    """Whether the rows, a whole chain, reach as far as was noted when they were written. There may be more: whoever
+    wrote them was stopped before it could note it. Without a note only if there are no rows, as nothing was written.
+    """
+    if end is None:
+        return not rows
+    return 0 < end.sequence <= len(rows) and rows[end.sequence - 1]["hash"] == end.hash
+
+
+def read_audit_end(warehouse: str) -> AuditEnd | None:
+    """What was noted of the last row; None if there is no such note, or it cannot be read."""
+    file = _end_file(warehouse)
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")) if file else {}
+        return AuditEnd(int(found["sequence"]), str(found["hash"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def keeps_end(warehouse: str) -> bool:
+    """Whether the end is noted: not where the warehouse is not on a local filesystem."""
+    return _end_file(warehouse) is not None
+
+
 def row_hash(row: Mapping[str, Any]) -> str:
     """SHA-256 over a row's other columns, as a JSON array in the order of the table; instants as microseconds."""
     values = [row.get(name) for name in _COLUMNS if name != "hash"]
     plain = [microseconds(value) if isinstance(value, datetime) else value for value in values]
     return hashlib.sha256(json.dumps(plain, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _end_file(warehouse: str) -> Path | None:
+    return None if "://" in warehouse else Path(warehouse) / "system" / "audit_end.json"
+
+
+def _write_end(file: Path, end: AuditEnd) -> None:
+    """In one step: a reader sees the note before or this one."""
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps({"sequence": end.sequence, "hash": end.hash}), encoding="utf-8")
+    new.replace(file)
 
 
 def _row(event: AuditEvent, sequence: int, previous: str) -> dict[str, Any]:

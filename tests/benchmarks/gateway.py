@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +27,7 @@ from machine import describe_machine
 import lakehouse
 from lakehouse.names import TableName
 from lakehouse.storage.session import open_session, stop_session
+from tests.serving.gateway.memory import watched
 from tests.serving.shop import SPEC, Shop
 
 NUMBERS, LARGE = TableName("gold", "numbers"), TableName("gold", "large")
@@ -83,35 +82,6 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.monotonic() - started
 
 
-def resident(process: int) -> int:
-    """Bytes that a process and those below it hold."""
-    found = 0
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-            if int(status.parent.name) == process or int(fields[1]) == process:
-                found += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-        except OSError:
-            continue  # it has ended meanwhile
-    return found
-
-
-def peak(process: int, work: Callable[[], Any]) -> int:
-    """What `process` holds at most during `work`."""
-    found, ended = [resident(process)], threading.Event()
-
-    def look() -> None:
-        while not ended.wait(0.2):
-            found.append(resident(process))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    work()
-    ended.set()
-    thread.join()
-    return max(found)
-
-
 def report(name: str, plain: list[float], through: list[float]) -> None:
     direct, gateway = statistics.median(plain), statistics.median(through)
     print(
@@ -143,14 +113,15 @@ def main() -> None:
                         plain.append(one)
                         through.append(other)
                 report(name, plain, through)
-            before, rows = resident(process), [0]
-
-            def read() -> None:
-                for batch in connection.sql("SELECT * FROM gold.large").batches():
-                    rows[0] += batch.num_rows
-
-            most, size = peak(process, read), 1 << 20
-            print(f"{rows[0]} rows: the gateway holds {before // size} MiB before, {most // size} MiB at most")
+            peaks = []
+            for part in (4, 2, 1):
+                rows = 0
+                with watched(process) as held:
+                    for batch in connection.sql(f"SELECT * FROM gold.large WHERE id < {given.large // part}").batches():
+                        rows += batch.num_rows
+                peaks.append(max(held))
+                print(f"{rows:10} rows: the gateway holds {held[0] >> 20} MiB before, {peaks[-1] >> 20} MiB at most")
+            print(f"at most, for four times the rows: {peaks[-1] / peaks[0]:.2f} times")
     stop_session()
 
 

@@ -15,7 +15,7 @@ from lakehouse.catalog.principal import Principal, PrincipalKind
 from lakehouse.catalog.privilege import Privilege
 from lakehouse.catalog.securable import table
 from lakehouse.definition.project import ProjectSpec
-from lakehouse.errors import AccessRefused, DefinitionError, UnknownName, UsageError
+from lakehouse.errors import AccessRefused, DefinitionError, SourceLocation, UnknownName, UsageError
 from lakehouse.storage.access_ledger import AccessLedger, LedgerStatement
 from lakehouse.storage.system_tables import SystemTable
 from tests.catalog.access_files import CUSTOMERS, WHOLE
@@ -90,6 +90,37 @@ def test_what_is_refused_is_not_recorded(project: Project) -> None:
     ]:
         with pytest.raises(error):
             project.record(text, who)
+    assert project.ledger.sequence() == 0
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "GRANT SELECT ON SCHEMA gold TO ^nobody",
+        "GRANT SELECT\n  ON SCHEMA gold TO ^`nobody`",
+        "GRANT USE SCHEMA ON TABLE ^gold.t TO support",
+        "GRANT SELECT ON TABLE ^other.gold.t TO support",
+        "GRANT ROLE ^nobody TO support -- nobody",
+        "DROP ROLE\n\n  ^nobody",
+        "CREATE ROLE ^eu_reader",
+        "ALTER GROUP analysts ADD USER `bob@corp`, ^nobody",
+        "ALTER TABLE gold.t OWNER TO ^`account users`",
+        "ALTER TABLE gold.t SET ROW FILTER ^nothing ON (a)",
+        "ALTER TABLE gold.t SET ROW FILTER gold.^`nothing` ON (a)",
+        "DROP POLICY ^mask_pii ON SCHEMA gold",
+        "SET TAG ON FUNCTION ^gold.in_eu x = y",
+        "^GRANT SELECT (a) ON SCHEMA gold TO support",  # about the whole
+    ],
+)
+def test_what_does_not_fit_is_told_with_its_place(project: Project, marked: str) -> None:
+    text = marked.replace("^", "").replace("gold.`nothing`", "`gold`.`nothing`")
+    place = marked.index("^") - ("gold.^" in marked) * len("gold.")
+    with pytest.raises(DefinitionError) as caught:
+        project.record(text)
+    assert caught.value.where is not None
+    line = text[:place].count("\n") + 1
+    assert caught.value.where == SourceLocation("statement", line, place - (text.rfind("\n", 0, place) + 1) + 1)
+    assert str(caught.value).startswith(f"statement:{line}:")
     assert project.ledger.sequence() == 0
 
 

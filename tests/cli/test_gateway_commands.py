@@ -95,6 +95,13 @@ def test_an_audit_that_was_tampered_with(lakehouse: Command, guarded: Path) -> N
     write_deltalake(place, table.filter([number != "1" for number in table["request_id"].to_pylist()]))
     answer = lakehouse("audit", "--verify", "--project", guarded, "--json")
     assert (answer.code, answer.events[0]["broken_sequence"]) == (1, 3)
+    shutil.rmtree(place)  # the end cut off: what is left is a whole chain
+    write_deltalake(place, table.filter([number == "0" for number in table["request_id"].to_pylist()]))
+    answer = lakehouse("audit", "--verify", "--project", guarded, "--json")
+    assert (answer.code, answer.events[0]["broken_sequence"], answer.events[0]["reaches_noted_end"]) == (1, None, False)
+    assert lakehouse("audit", "--verify", "--project", guarded).code == 1
+    Path(warehouse(guarded), "system", "audit_end.json").unlink()
+    assert lakehouse("audit", "--verify", "--project", guarded).code == 1
 
 
 @pytest.mark.parametrize(

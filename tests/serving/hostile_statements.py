@@ -525,6 +525,107 @@ REFUSED = _all(
     },
 )
 
+_X = "SELECT 'xxxxxxxxxx' AS x"
+
+TOO_LARGE = _all(
+    Expected.REFUSED,
+    {
+        "sizes": [
+            "SELECT repeat('x', 1000000000)",
+            "SELECT length(repeat('x', 1000000000))",
+            "SELECT length(repeat(repeat(repeat('x', 1000), 1000), 1000))",
+            "SELECT repeat(name, 1000000) FROM hr.emp",
+            "SELECT repeat('x', n) FROM (SELECT id * 1000000000 AS n FROM hr.emp)",
+            "SELECT repeat('x', id) FROM hr.emp",
+            "SELECT repeat('x', cast(rand() * 1000000000 AS INT))",
+            "SELECT repeat('x', (SELECT 1000000000))",
+            "SELECT repeat('x', pow(10, 9)::INT)",
+            "SELECT 1000000000 AS n, repeat('x', n)",
+            "SELECT space(1000000000)",
+            "SELECT lpad('x', 1000000000, 'y'), rpad('x', 1, 'y')",
+            "SELECT rpad(name, 1000000000) FROM hr.emp",
+            "SELECT lpad(X'00', 1000000000, X'00')",
+            "SELECT randstr(1000000000, 0)",
+            "SELECT size(array_repeat(1, 1000000000))",
+            "SELECT array_repeat(array_repeat('xxxxxxxxxxxxxxxx', 10000), 10000)",
+            "SELECT sequence(1, 1000000000)",
+            "SELECT count(*) FROM (SELECT explode(sequence(1, 1000000000)))",
+            "SELECT sequence(1, id * 1000000) FROM hr.emp",
+            "SELECT sequence(DATE '0001-01-01', date_add(DATE '2026-01-01', 2147000000))",
+            "SELECT sequence(TIMESTAMP '2000-01-01', TIMESTAMP '2026-01-01', INTERVAL 1 SECOND)",
+            "SELECT array_insert(array(1), 1000000000, 2)",
+            "SELECT format_number(1, 1000000000)",
+            "SELECT format_string('%1000000000d', 1)",
+            "SELECT printf(concat('%10000', '00000d'), 1)",
+            "SELECT format_string('" + "%1$s" * 5_000 + "', repeat('x', 1000000))",
+            "SELECT replace(repeat('a', 100000), 'a', repeat('b', 100000))",
+            "SELECT regexp_replace(repeat('a', 100000), 'a', repeat('b', 100000))",
+            "SELECT regexp_replace(repeat('a', 30000), '(?=(.*))', '$1')",
+            "SELECT regexp_extract_all(repeat('a', 30000), '(?=(.*))', 1)",
+            "SELECT concat_ws(repeat('x', 1000000), sequence(1, 1000)::ARRAY<STRING>)",
+            "SELECT array_join(array_repeat('a', 100000), repeat('x', 100000))",
+            "SELECT transform(sequence(1, 100000), i -> repeat('x', 100000))",
+            "SELECT transform(sequence(1, 10000), i -> sequence(1, 10000))",
+            "SELECT aggregate(sequence(1, 100), 'x', (a, i) -> concat(a, a))",
+            "SELECT length(reduce(sequence(1, 100), 'x', (a, i) -> a || a, a -> a))",
+            "SELECT exists(sequence(1, 100000), a -> exists(sequence(1, 100000), b -> a + b < 0))",
+            "SELECT collect_list(repeat('x', 10000000)) FROM hr.emp",
+            "SELECT listagg(repeat('x', 10000000), repeat('y', 10000000)) FROM hr.emp",
+            "SELECT max(repeat('x', 1000000000)) OVER () FROM hr.emp",
+            "SELECT id FROM hr.emp ORDER BY repeat(name, 1000000)",
+            "SELECT id FROM hr.emp GROUP BY id, repeat(name, 1000000)",
+            "SELECT a.id FROM hr.emp a JOIN hr.emp b ON repeat(a.name, 1000000) = repeat(b.name, 1000000)",
+            "SELECT id FROM hr.emp WHERE length(repeat(name, 1000000)) > 1",
+            "SELECT id FROM hr.emp WHERE EXISTS (SELECT 1 FROM hr.dept WHERE repeat(title, 1000000) = 'x')",
+            "SELECT * FROM hr.emp, LATERAL (SELECT repeat(name, 1000000) AS r)",
+            "SELECT * FROM hr.emp LATERAL VIEW explode(sequence(1, 1000000000)) t AS n",
+            "SELECT * FROM explode(array_repeat(1, 1000000000))",
+            "SELECT stack(1000000000, 1)",
+            "SELECT * FROM stack(1000000000, 1)",
+            "SELECT * FROM VALUES (repeat('x', 1000000000))",
+            "SELECT * FROM VALUES (length(aggregate(sequence(1, 100), 'x', (a, i) -> a || a)))",
+            "SELECT 1 LIMIT length(repeat('x', 1000000000))",
+            "SELECT 1 OFFSET length(repeat('x', 1000000000))",
+            "SELECT from_json('1', repeat('a', 1000000000))",
+            "SELECT * FROM range(length(repeat('x', 1000000000)))",
+            "SELECT * FROM range(0, 10, 1, 2000000000)",
+            "SELECT 'x' AS a UNION ALL SELECT repeat('x', 1000000000)",
+            "SELECT concat(a, a) FROM (SELECT 'x' AS a UNION ALL SELECT repeat('x', 40000000))",
+            "FROM (" + _X + ")" + " |> SELECT concat(x, x, x, x, x, x, x, x, x, x) AS x" * 9,
+            "WITH e0 AS (" + _X + ")"
+            + "".join(f", e{n} AS (SELECT x || x || x || x || x || x AS x FROM e{n - 1})" for n in range(1, 12))
+            + " SELECT length(x) FROM e11",
+            "WITH RECURSIVE r(s) AS (SELECT 'x' UNION ALL SELECT concat(s, s) FROM r) SELECT length(s) FROM r",
+            "WITH RECURSIVE r(s) MAX RECURSION LEVEL 1000000000 AS (SELECT 'x' UNION ALL SELECT concat(s, 'x') FROM r) "
+            "SELECT max(length(s)) FROM r",
+            "SELECT " + ", ".join(["repeat('x', 10000000)"] * 100),
+            "SELECT count_min_sketch(id, 0.0000001d, 0.9d, 1) FROM hr.emp",
+            "SELECT count_min_sketch(id, 0.1d, 0.99999999999999999d, 1) FROM hr.emp",
+            "SELECT theta_sketch_agg(id, 26) FROM hr.emp",
+            "SELECT histogram_numeric(id, 2000000000) FROM hr.emp",
+            "SELECT approx_percentile(id, 0.5, 2147483647) FROM hr.emp",
+            "SELECT approx_count_distinct(id, 0.0001) FROM hr.emp",
+            "SELECT approx_count_distinct(id, 1 / 100000) FROM hr.emp",
+            "SELECT window(current_timestamp(), '1000 days', '1 microsecond')",
+            "SELECT window(current_timestamp(), concat('1000', ' days'), '1 second')",
+            "SELECT count(*) FROM hr.emp GROUP BY CUBE (" + ", ".join(f"id + {n}" for n in range(20)) + ")",
+            "SELECT 1 FROM hr.emp GROUP BY GROUPING SETS (CUBE (" + ", ".join(f"id + {n}" for n in range(24)) + "))",
+            "SELECT 1 FROM hr.emp GROUP BY GROUPING SETS ("
+            + ", ".join("CUBE (id, name, dept, region, id + 1, id + 2, id + 3, id + 4)" for _ in range(100)) + ")",
+            "SELECT 1 FROM hr.emp GROUP BY " + ", ".join(f"id + {n}" for n in range(24)) + " WITH CUBE",
+            "SELECT count(*) FROM hr.emp GROUP BY " + ", ".join(f"CUBE (id + {n}, id - {n})" for n in range(1, 11)),
+            "SELECT length(to_json(CAST(array_repeat(named_struct('a', 1), 50000) AS ARRAY<STRUCT<"
+            + "n" * 60_000 + ": INT>>)))",
+            "SELECT to_json(array_repeat(s, 50000)) FROM (SELECT struct(id AS " + "n" * 60_000 + ") AS s FROM hr.emp)",
+            "SELECT to_xml(struct(transform(sequence(1, 50000), x -> struct(x AS " + "n" * 60_000 + ")) AS a))",
+            "SELECT /*+ REPARTITION(2000000000) */ id FROM hr.emp",
+            "SELECT /*+ REPARTITION_BY_RANGE(2000000000, id) */ id FROM hr.emp",
+            "SELECT /*+ REBALANCE(2000000000) */ id FROM hr.emp",
+            "SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))",
+        ],
+    },
+)  # fmt: skip
+
 _EMP = ((1, "ana"), (2, "bob"), (3, "cyd"))
 
 
@@ -628,4 +729,4 @@ FAILS = _all(
     },
 )
 
-STATEMENTS: tuple[Statement, ...] = (*MISSING, *REFUSED, *ANSWERED, *FAILS)
+STATEMENTS: tuple[Statement, ...] = (*MISSING, *REFUSED, *TOO_LARGE, *ANSWERED, *FAILS)

@@ -20,7 +20,7 @@ from tests.serving.hostile_statements import Expected, Statement
 
 pytestmark = pytest.mark.spark
 
-NOT_QUERIES = {GateReason.PLAN_CLASS, GateReason.PARSE, GateReason.SIZE, GateReason.DEPTH}
+NOT_QUERIES = {GateReason.PLAN_CLASS, GateReason.PARSE, GateReason.SIZE, GateReason.DEPTH, GateReason.VALUE}
 MISSING_COLUMN = ("UNRESOLVED_COLUMN", "UNRESOLVED_USING_COLUMN", "FIELD_NOT_FOUND")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,7 +13,17 @@ import pytest
 from deltalake import DeltaTable
 
 from lakehouse.storage import audit_log
-from lakehouse.storage.audit_log import AuditEvent, AuditLog, AuditUnwritable, read_audit, row_hash, verify_chain
+from lakehouse.storage.audit_log import (
+    AuditEnd,
+    AuditEvent,
+    AuditLog,
+    AuditUnwritable,
+    read_audit,
+    read_audit_end,
+    row_hash,
+    verify_chain,
+    verify_end,
+)
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
 
@@ -58,6 +69,41 @@ def test_rows_that_are_gone_exchanged_or_put_in_are_found(tmp_path: Path) -> Non
     assert verify_chain([*rows[:2], rows[1], *rows[2:]]) is rows[1]
 
 
+def test_an_end_that_is_cut_off_is_found(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path)
+    end = read_audit_end(str(tmp_path))
+    assert end == AuditEnd(5, rows[-1]["hash"])
+    assert verify_end(rows, end)
+    for left in range(5):
+        assert verify_chain(rows[:left]) is None  # the chain alone does not tell
+        assert not verify_end(rows[:left], end)
+    assert not verify_end(rows, None)
+    assert verify_end([], None)
+    assert not verify_end([], AuditEnd(0, ""))
+    assert not verify_end(rows, AuditEnd(5, rows[3]["hash"]))
+    # Stopped between the rows and the note, the note is behind.
+    assert verify_end(rows, AuditEnd(3, rows[2]["hash"]))
+
+
+def test_an_older_copy_of_the_table_is_found(tmp_path: Path) -> None:
+    rows_of(tmp_path, 2)
+    shutil.copytree(tmp_path / "system" / "audit", tmp_path / "copy")
+    with AuditLog(str(tmp_path)) as log:
+        log.record(event(3))
+    shutil.rmtree(tmp_path / "system" / "audit")
+    shutil.move(tmp_path / "copy", tmp_path / "system" / "audit")
+    rows = read_audit(str(tmp_path))
+    assert (len(rows), verify_chain(rows)) == (2, None)
+    assert not verify_end(rows, read_audit_end(str(tmp_path)))
+
+
+def test_an_end_that_cannot_be_noted_fails_the_event(tmp_path: Path) -> None:
+    rows_of(tmp_path, 1)
+    (tmp_path / "system" / "audit_end.new").mkdir()
+    with AuditLog(str(tmp_path)) as log, pytest.raises(AuditUnwritable):
+        log.record(event(2))
+
+
 def test_several_writers_make_one_chain(tmp_path: Path) -> None:
     with AuditLog(str(tmp_path)) as one, AuditLog(str(tmp_path)) as other:
         threads = [
@@ -71,6 +117,7 @@ def test_several_writers_make_one_chain(tmp_path: Path) -> None:
     rows = read_audit(str(tmp_path))
     assert len({row["request_id"] for row in rows}) == len(rows) == 40
     assert verify_chain(rows) is None
+    assert read_audit_end(str(tmp_path)) == AuditEnd(40, rows[-1]["hash"])
 
 
 def test_events_of_the_same_moment_share_a_commit(tmp_path: Path) -> None:

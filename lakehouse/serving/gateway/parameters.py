@@ -9,6 +9,8 @@ from lakehouse.definition.sql_literals import literal
 from lakehouse.definition.sql_text import Token, tokenize
 from lakehouse.errors import InvalidValue, UsageError
 
+_NULL = "NULL"
+
 
 def count_parameters(text: str) -> int:
     """How many `?` a query has outside of strings, names and comments. Raises UsageError."""
@@ -30,6 +32,12 @@ def bind(text: str, values: Sequence[Any]) -> str:
         parts += [text[position : place.start], _literal(value)]
         position = place.end
     return "".join(parts) + text[position:]
+
+
+def with_nulls(text: str) -> tuple[str, tuple[int, ...]]:
+    """The query with NULL for each `?`, and where in it they stand. Raises UsageError."""
+    places = [place.start + number * (len(_NULL) - 1) for number, place in enumerate(_places(text))]
+    return bind(text, [None] * len(places)), tuple(places)
 
 
 def _places(text: str) -> list[Token]:

@@ -49,6 +49,9 @@ class QueryService(Protocol):
     def schema_of(self, principal: Principal, text: str) -> Any:
         """The pyarrow.Schema that `execute` would answer with; runs nothing."""
 
+    def parameter_types(self, principal: Principal, text: str) -> Sequence[Any]:
+        """The pyarrow.DataType of each `?` of a query, None where nothing says what it must be; runs nothing."""
+
     def catalogs(self, principal: Principal) -> Sequence[str]:
         """The catalogs that the principal may know of."""
 

@@ -17,6 +17,7 @@ from lakehouse.definition.sql_literals import identifier
 from lakehouse.definition.sql_references import own_names_shortened
 from lakehouse.errors import GateReason, InvalidValue, QueryRefused, SourceLocation
 from lakehouse.names import TableName, parse_table_name
+from lakehouse.serving.gateway.parameters import with_nulls
 from lakehouse.serving.gateway.query_service import TableEntry
 from lakehouse.serving.gateway.spark_batches import STREAM_SETTINGS, arrow_schema
 from lakehouse.serving.information_schema import VIEWS
@@ -56,10 +57,25 @@ class Seat:
     def check(self, text: str) -> CheckedQuery:
         """Parses, analyses and checks a query. Raises QueryRefused, UnknownName and AccessRefused, GateError; what
         Spark raises while a view is made."""
+        frame, names = self._frame(self._shortened(text))
+        return CheckedQuery(frame, arrow_schema(frame), tuple(map(str, names)))
+
+    def parameter_types(self, text: str) -> tuple[Any, ...]:
+        """The pyarrow.DataType that each `?` of a query must have, None where the query does not say. Raises as
+        `check`, and UsageError."""
+        bound, places = with_nulls(self._shortened(text))
+        frame, _ = self._frame(bound)
+        types = self._gate.types_of_nulls(frame)
+        return tuple(self._arrow_type(types[place]) if place in types else None for place in places)
+
+    def _shortened(self, text: str) -> str:
         try:
-            text = own_names_shortened(text, self._spec.catalog, _QUERY_PLACE)
+            return own_names_shortened(text, self._spec.catalog, _QUERY_PLACE)
         except InvalidValue:  # a string or comment that never ends
             raise QueryRefused(GateReason.PARSE) from None
+
+    def _frame(self, text: str) -> tuple[DataFrame, list[TableName]]:
+        """The frame of a query that passed the gate, and the tables it reads."""
         parsed = self._gate.admit(text, lambda parts: self.resolve(parts) is not None)
         names = [name for name in map(self.resolve, parsed.relations) if name is not None]
         for name in names:
@@ -68,7 +84,10 @@ class Seat:
         with self._lock:
             views = frozenset(self._registered)
         self._gate.check(frame, views)
-        return CheckedQuery(frame, arrow_schema(frame), tuple(map(str, names)))
+        return frame, names
+
+    def _arrow_type(self, written: str) -> Any:
+        return arrow_schema(self.session.createDataFrame([], f"p {written}")).field(0).type
 
     def prepare(self, text: str) -> CheckedQuery:
         """As `check`; the answer is kept for the next `take` of the same text."""

@@ -157,7 +157,6 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
     def _prepare(self, caller: Caller, text: str) -> bytes:
         count = count_parameters(text)
         prepared = Prepared(text, count)
-        parameters = pa.schema([pa.field(f"parameter_{number + 1}", pa.string()) for number in range(count)])
         try:
             schema = self._queries.schema_of(caller, bind(text, [None] * count))
         except (EngineFailed, UsageError):
@@ -168,8 +167,16 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         return messages.prepared_result(
             handle,
             None if schema is None else bytes(schema.serialize()),
-            bytes(parameters.serialize()) if count else None,
+            bytes(self._parameters(caller, text, count).serialize()) if count else None,
         )
+
+    def _parameters(self, caller: Caller, text: str, count: int) -> Any:
+        """What the values must be, for clients that bind no others: a text where the query does not say."""
+        try:
+            types = self._queries.ask(lambda service: service.parameter_types(caller.principal, text))
+        except (EngineFailed, UsageError):
+            types = [None] * count
+        return pa.schema([pa.field(f"parameter_{n}", _bindable(kind)) for n, kind in enumerate(types, start=1)])
 
     def _cancel(self, caller: Caller, handles: tuple[bytes, ...]) -> int:
         stopped = False
@@ -218,6 +225,13 @@ def _caller(context: Any) -> Caller:
 
 def _flight_info(schema: Any, descriptor: Any, ticket: bytes) -> Any:
     return flight.FlightInfo(schema, descriptor, [flight.FlightEndpoint(ticket, [])], -1, -1)
+
+
+def _bindable(kind: Any) -> Any:
+    """The type to ask a client for. The JDBC driver gives a timestamp in milliseconds whatever unit it is asked for."""
+    if kind is None:
+        return pa.string()
+    return pa.timestamp("ms", tz=kind.tz) if pa.types.is_timestamp(kind) else kind
 
 
 def _one_row(reader: Any) -> tuple[Any, ...]:

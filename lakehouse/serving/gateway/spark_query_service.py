@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pyspark.sql import SparkSession
@@ -34,6 +34,8 @@ from lakehouse.serving.readable import TableVersion, external_tables, published_
 from lakehouse.storage.table_log import newest_version
 
 _MOST_SEATS = 64
+# By default a query that finds no memory ends the whole of Spark, and with it everyone's queries; so only its own.
+_SERVER_SETTINGS = {"spark.executor.killOnFatalError.depth": "0"}
 Answer = TypeVar("Answer")
 
 
@@ -52,7 +54,7 @@ class SparkQueryService:
     def __init__(self, spec: ProjectSpec, rules: CurrentRules, load_definitions: Callable[[], Project]) -> None:
         self._spec, self._rules, self._load_definitions = spec, rules, load_definitions
         self._warehouse = DeltaWarehouse(spec)
-        self._spark = SparkSide(spec)
+        self._spark = SparkSide(replace(spec, configuration={**spec.configuration, **_SERVER_SETTINGS}))
         self._session: SparkSession = self._spark.session()
         self._places: OrderedDict[Principal, _Place] = OrderedDict()
         self._published: tuple[int, Publication | None] = (-2, None)
@@ -70,6 +72,10 @@ class SparkQueryService:
     def schema_of(self, principal: Principal, text: str) -> Any:
         """See QueryService."""
         return self._answered(lambda: self._seat(principal).prepare(text)).schema
+
+    def parameter_types(self, principal: Principal, text: str) -> Sequence[Any]:
+        """See QueryService."""
+        return self._answered(lambda: self._seat(principal).parameter_types(text))
 
     def catalogs(self, principal: Principal) -> Sequence[str]:
         """See QueryService."""

@@ -46,6 +46,9 @@ class InMemoryService:
             time.sleep(1)
         return ORDERS
 
+    def parameter_types(self, principal: Principal, text: str) -> Sequence[Any]:
+        return [None] * text.count("?")
+
     def catalogs(self, principal: Principal) -> Sequence[str]:
         return ["main"]
 

@@ -94,12 +94,14 @@ def test_failures_tell_their_class_and_no_more(served: Served, query: str, expec
 
 
 def test_parameters_become_literals(served: Served) -> None:
-    values = (7, -1, "it's ?", 1.5, True, None, date(2026, 1, 2), Decimal("1.20"), b"\x00\xff")
+    values = (7, -1, "it's ?", 1.5, True, None, date(2026, 1, 2), Decimal("1.20"), b"\x00\xff", 2**40,
+              datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=timezone.utc))  # fmt: skip
     query = f"SELECT * FROM orders WHERE x IN ({', '.join('?' * len(values))}) AND '?' = `?` -- ?"
     with connect(served) as connection, connection.cursor() as cursor:
         cursor.execute(query, values)
         assert len(cursor.fetchall()) == 2
-    bound = "7, (-1), 'it\\'s ?', 1.5D, true, NULL, DATE'2026-01-02', 1.20BD, X'00ff'"
+    bound = "7, (-1), 'it\\'s ?', 1.5D, true, NULL, DATE'2026-01-02', 1.20BD, X'00ff', 1099511627776L"
+    bound += ", TIMESTAMP'2026-01-02 03:04:05.000006 UTC'"
     assert served.service.texts == [f"SELECT * FROM orders WHERE x IN ({bound}) AND '?' = `?` -- ?"]
 
 

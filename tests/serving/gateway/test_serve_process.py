@@ -25,7 +25,10 @@ TITLES = "SELECT title FROM hr.dept ORDER BY title"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_hr_project(tmp_path_factory.mktemp("serve") / "hr")
+    made = make_hr_project(tmp_path_factory.mktemp("serve") / "hr")
+    with (made / "spark-pipeline.yml").open("a") as spec:
+        spec.write("configuration: {spark.driver.memory: 1g}\n")  # little, so that it is soon used up
+    return made
 
 
 def create_token(project: Path, who: str) -> str:
@@ -74,6 +77,13 @@ def test_rules_changed_by_sql_hold_from_the_next_query(project: Path) -> None:
             with pytest.raises(AccessRefused):
                 as_bob.sql(names)
             assert as_ana.sql(names).to_arrow().num_rows == 3
+            for greedy in (
+                "SELECT repeat('x', 60000000) FROM range(40)",
+                "SELECT length(listagg(repeat('x', 500000))) FROM range(100000)",
+            ):
+                with pytest.raises(LakehouseError):
+                    as_bob.sql(greedy).to_arrow()
+                assert as_ana.sql(names).to_arrow().num_rows == 3  # in the same process
         os.kill(served.process.pid, signal.SIGTERM)
         output, errors = served.process.communicate(timeout=120)
         assert (served.process.returncode, "Traceback" in errors) == (0, False)
