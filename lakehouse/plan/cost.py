@@ -18,8 +18,8 @@ from lakehouse.plan.table_change import TableChange
 MOST_CHANGED = 0.5  # of all rows; above, a refresh by change does more work than a full one
 _MEMORY = 0.5  # how much the last refresh counts against those before
 _FULL_SECONDS, _FULL_BYTES = 0.9, 30e6  # fixed, and bytes of tables a second
-_FIXED_SECONDS, _STEP_SECONDS = 0.5, 0.12
-_SCAN_BYTES, _CHANGED_ROWS = 120e6, 40e3  # a second
+_FIXED_SECONDS, _STEP_SECONDS = 0.3, 0.1
+_SCAN_BYTES, _CHANGED_ROWS = 300e6, 40e3  # a second
 _SMALL_BYTES = 16 << 20
 
 

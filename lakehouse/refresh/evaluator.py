@@ -147,7 +147,10 @@ class Evaluator:
                 return self._source_change(node)
             case NodeKind.MAP | NodeKind.FILTER:
                 below = self.delta(node.children[0])
-                return unit_if_here(self.over(node, [below])) if below is not None else None
+                if below is None:
+                    return None
+                rows = self.over(node, [below])
+                return unit_if_here(rows) if node.kind is NodeKind.MAP else rows
             case NodeKind.UNION:
                 changes = enumerate(map(self.delta, node.children))
                 branches = [self._branch(node, place, frame) for place, frame in changes if frame is not None]
