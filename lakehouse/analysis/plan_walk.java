@@ -119,8 +119,9 @@ public class PlanWalk {
   }
 
   /**
-   * Null if the text is one that the parser can be given. It writes out the sets of a CUBE in GROUPING SETS. Its time grows with the square, or worse, of how deep
-   * brackets, types, lambdas, names and paths go, and long before it could say that it is too much.
+   * Null if the text is one that the parser can be given. Its time grows with the square, or worse, of how deep
+   * brackets, types, lambdas, names and paths go, and long before it could say that it is too much. It writes out the
+   * sets of a CUBE in GROUPING SETS, and the zeros of a decimal with an exponent.
    */
   String nesting(String text) {
     SqlBaseLexer lexer = new SqlBaseLexer(new UpperCaseCharStream(CharStreams.fromString(text)));
@@ -151,7 +152,7 @@ public class PlanWalk {
         sets += Math.pow(2, columns);
         cube = 0;
       }
-      if (sets > MOST_SETS) return "large\n";
+      if (sets > MOST_SETS || isHuge(token.getText())) return "large\n";
       boolean typed = last == SqlBaseLexer.ARRAY || last == SqlBaseLexer.MAP || last == SqlBaseLexer.STRUCT;
       if (typed && type == SqlBaseLexer.LT) types++;
       if (type == SqlBaseLexer.ARROW) arrows++;
@@ -164,6 +165,19 @@ public class PlanWalk {
       last = type;
     }
     return null;
+  }
+
+  /** Whether it is a number with an exponent of more than three digits. */
+  private static boolean isHuge(String token) {
+    char first = token.charAt(0);
+    int exponent = token.toUpperCase().indexOf('E');
+    if (exponent < 1 || !(first == '.' || (first >= '0' && first <= '9'))) return false;
+    int digits = 0;
+    for (int place = exponent + 1; place < token.length(); place++) {
+      char character = token.charAt(place);
+      if (character >= '0' && character <= '9') digits++;
+    }
+    return digits > 3;
   }
 
   String failure(Throwable failure) {

@@ -242,7 +242,7 @@ def _parsed_reason(fact: Fact) -> GateReason | None:
             return GateReason.TABLE_FUNCTION
         case "attribute", parts if any(part.lower() == _METADATA for part in parts):
             return GateReason.METADATA_COLUMN
-        case (("relation" | "attribute" | "with" | "cte" | "body" | "stars" | "copies"), _):
+        case (("relation" | "attribute" | "with" | "cte" | "body" | "stars" | "copies" | "untyped"), _):
             return None
         case _:
             return GateReason.PLAN_CLASS

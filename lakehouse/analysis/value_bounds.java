@@ -25,12 +25,12 @@ import org.apache.spark.unsafe.types.CalendarInterval;
 import org.apache.spark.unsafe.types.UTF8String;
 
 public class ValueBounds {
-  protected static final double FIXED = 32; // bytes of a number, a date, or as a text
-  protected static final double ELEMENT = 16; // bytes that an element of an array takes beside its value
-  protected static final double INFINITE = Double.POSITIVE_INFINITY;
-  protected static final double DAY = 86400e6; // microseconds
-  protected static final double FIRST_DAY = -25567; // 1900: what stored dates are taken to be within
-  protected static final double LAST_DAY = 47482; // 2100
+  public static final double FIXED = 32; // bytes of a number, a date, or as a text
+  public static final double ELEMENT = 16; // bytes that an element of an array takes beside its value
+  public static final double INFINITE = Double.POSITIVE_INFINITY;
+  public static final double DAY = 86400e6; // microseconds
+  public static final double FIRST_DAY = -25567; // 1900: what stored dates are taken to be within
+  public static final double LAST_DAY = 47482; // 2100
 
   /** What is known of a value: bytes at most; of an array or map its elements and the largest; a number's range. */
   public static class Bound {
@@ -46,7 +46,7 @@ public class ValueBounds {
   }
 
   /** Sets between what a number, or a date in days, is; infinite if nothing is known. */
-  protected static void range(String name, Expression[] of, Bound[] made, Bound result) {
+  public static void range(String name, Expression[] of, Bound[] made, Bound result) {
     Bound first = made.length > 0 ? made[0] : result;
     Bound second = made.length > 1 ? made[1] : result;
     if (is(name, "alias,cast,try_cast,upcast,outer,knownnullable,int,bigint,smallint,tinyint,max,min,first,last,"
@@ -98,7 +98,7 @@ public class ValueBounds {
   }
 
   /** The day of a text like 2026-11-29…; not a number if it is none. */
-  protected static double days(String text) {
+  public static double days(String text) {
     try {
       return (double) java.time.LocalDate.parse(text.trim().substring(0, 10)).toEpochDay();
     } catch (RuntimeException other) {
@@ -106,18 +106,18 @@ public class ValueBounds {
     }
   }
 
-  protected static void span(Bound bound, double low, double high) {
+  public static void span(Bound bound, double low, double high) {
     bound.low = low != low ? -INFINITE : low; // infinite less infinite is not a number
     bound.high = high != high ? INFINITE : high;
   }
 
-  protected static String text(Expression expression) {
+  public static String text(Expression expression) {
     if (!(expression instanceof Literal)) return null;
     Object value = ((Literal) expression).value();
     return value instanceof UTF8String ? value.toString() : null;
   }
 
-  protected static Bound literal(Literal literal, double stored) {
+  public static Bound literal(Literal literal, double stored) {
     Object value = literal.value();
     if (value instanceof UTF8String) return bytes(((UTF8String) value).numBytes());
     if (value instanceof byte[]) return bytes(((byte[]) value).length);
@@ -135,7 +135,7 @@ public class ValueBounds {
     return bound;
   }
 
-  protected static void exact(DataType type, Object value, Bound bound) {
+  public static void exact(DataType type, Object value, Bound bound) {
     double number = value instanceof Number ? ((Number) value).doubleValue()
         : value instanceof Decimal ? ((Decimal) value).toDouble() : Double.NaN;
     boolean micros = type instanceof TimestampType || type instanceof TimestampNTZType
@@ -146,7 +146,7 @@ public class ValueBounds {
   }
 
   /** What a stored value is taken to be; arrays in arrays are taken to be shorter. */
-  protected static Bound nominal(DataType type, int depth, double stored) {
+  public static Bound nominal(DataType type, int depth, double stored) {
     if (type instanceof DateType || type instanceof TimestampType || type instanceof TimestampNTZType) {
       Bound bound = bytes(FIXED);
       span(bound, FIRST_DAY, LAST_DAY);
@@ -173,36 +173,36 @@ public class ValueBounds {
     return opened(bytes(stored));
   }
 
-  protected static boolean fixed(DataType type) {
+  public static boolean fixed(DataType type) {
     return type instanceof NumericType || type instanceof BooleanType || type instanceof DatetimeType
         || type instanceof CalendarIntervalType || type instanceof DayTimeIntervalType
         || type instanceof YearMonthIntervalType || type instanceof NullType;
   }
 
-  protected static Bound fitted(Bound bound, DataType type) { return fixed(type) ? bytes(FIXED) : copy(bound); }
+  public static Bound fitted(Bound bound, DataType type) { return fixed(type) ? bytes(FIXED) : copy(bound); }
 
-  protected static Bound bytes(double size) {
+  public static Bound bytes(double size) {
     Bound bound = new Bound();
     bound.bytes = size;
     bound.count = size / ELEMENT;
     return bound;
   }
 
-  protected static Bound array(double count, Bound element) {
+  public static Bound array(double count, Bound element) {
     Bound bound = bytes(count == 0 ? 0 : count * (element.bytes + ELEMENT));
     bound.count = count;
     bound.element = element;
     return bound;
   }
 
-  protected static Bound opened(Bound bound) {
+  public static Bound opened(Bound bound) {
     bound.open = true;
     return bound;
   }
 
-  protected static Bound copy(Bound of) { return larger(of, of); }
+  public static Bound copy(Bound of) { return larger(of, of); }
 
-  protected static Bound larger(Bound one, Bound other) {
+  public static Bound larger(Bound one, Bound other) {
     Bound bound = bytes(Math.max(one.bytes, other.bytes));
     bound.count = Math.max(one.count, other.count);
     if (one.element != null && other.element != null && one.element != other.element) {
@@ -214,13 +214,13 @@ public class ValueBounds {
     return bound;
   }
 
-  protected static boolean is(String name, String names) { return ("," + names + ",").contains("," + name + ","); }
+  public static boolean is(String name, String names) { return ("," + names + ",").contains("," + name + ","); }
 
-  protected static boolean looksAround(String pattern) {
+  public static boolean looksAround(String pattern) {
     return pattern.contains("(?=") || pattern.contains("(?!") || pattern.contains("(?<");
   }
 
-  protected static String name(Expression expression) {
+  public static String name(Expression expression) {
     if (expression instanceof UnresolvedFunction) {
       return String.valueOf(((UnresolvedFunction) expression).nameParts().last()).toLowerCase();
     }

@@ -1,6 +1,6 @@
 """The same queries on plain Spark and through the gateway, in turn: small ones, a million rows, many millions.
 
-    PYTHONPATH=. python tests/benchmarks/gateway.py [--rounds 15] [--large 20000000]
+    PYTHONPATH=. python tests/benchmarks/gateway.py [--rounds 15] [--large 20000000] [--memory 1g]
 
 Plain is a Spark session of this process over the same Delta tables, `DataFrame.toArrow()`. The gateway is
 `lakehouse serve` in a process of its own, asked by `lakehouse.connect`. Its table has a row filter and a mask that
@@ -46,9 +46,10 @@ QUERIES = {
 }
 
 
-def make(folder: Path, large: int) -> Shop:
+def make(folder: Path, large: int, memory: str) -> Shop:
     shop = Shop(folder)
-    (folder / "spark-pipeline.yml").write_text(f"{SPEC}access: access.yml\n")
+    settings = f"configuration: {{spark.driver.memory: {memory}}}\n" if memory else ""
+    (folder / "spark-pipeline.yml").write_text(f"{SPEC}access: access.yml\n{settings}")
     (folder / "access.yml").write_text(RULES)
     session = open_session({}, app_name="benchmark")
     for name, rows in ((NUMBERS, ROWS), (LARGE, large)):
@@ -93,10 +94,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--large", type=int, default=20_000_000)
+    parser.add_argument("--memory", default="", help="spark.driver.memory of the gateway")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "shop"
-        shop = make(folder, given.large)
+        shop = make(folder, given.large, given.memory)
         session = open_session({}, app_name="benchmark")
         session.sql("CREATE DATABASE gold")
         for name in (NUMBERS, LARGE):

@@ -621,6 +621,8 @@ TOO_LARGE = _all(
             "SELECT /*+ REPARTITION(2000000000) */ id FROM hr.emp",
             "SELECT /*+ REPARTITION_BY_RANGE(2000000000, id) */ id FROM hr.emp",
             "SELECT /*+ REBALANCE(2000000000) */ id FROM hr.emp",
+            "SELECT 1E999999999BD",
+            "SELECT id FROM hr.emp WHERE id < 1e+99999999bd",
             "SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))",
         ],
     },

@@ -105,6 +105,8 @@ _QUERIES: dict[str, list[tuple[object, ...]]] = {
     "WITH RECURSIVE r(n, path) AS (SELECT 1, 'a' UNION ALL SELECT n + 1, path || '/' || n FROM r WHERE n < 3) SELECT path FROM r": [("a",), ("a/1",), ("a/1/2",)],
     "SELECT count(*) FROM (SELECT window(TIMESTAMP '2026-01-01', '10 minutes', '5 minutes'))": [(2,)],
     "SELECT approx_count_distinct(id, 0.02), approx_percentile(id, 0.5, 100) FROM hr.emp": [(3, 2)],
+    "SELECT 1E3, 1.5e-2, 2E2BD = 200, 1e10 AS `1e9999`, id AS e12345 FROM hr.emp WHERE id = 1": [(1000.0, 0.015, True, 1e10, 1)],
+    "SELECT CAST(NULL AS INT), coalesce(CAST(NULL AS STRING), 'x'), nullif(length(repeat('x', 10000000)), 1)": [(None, "x", 10_000_000)],
     "SELECT stack(2, 'a', 1, 'b', 2)": [("a", 1), ("b", 2)],
     "SELECT count(*) > 3 FROM hr.emp GROUP BY CUBE (id, name, dept, region) HAVING grouping_id() = 0": [(False,), (False,), (False,)],
     "SELECT map_keys(map_from_arrays(array('a'), array(1))), flatten(array(array(1), array(2))), from_json('[1,2]', 'ARRAY<INT>')": [(["a"], [1, 2], [1, 2])],
