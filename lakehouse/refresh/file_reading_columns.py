@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from pyspark.sql.types import DataType, NullType, StringType, StructField, StructType
 
@@ -12,6 +13,21 @@ from lakehouse.refresh.type_fitting import extend_type, join_types, new_fields
 
 SOURCE_FILE, INGESTED_AT, EPOCH, RESCUED = "_source_file", "_ingested_at", "_epoch", "_rescued"
 RESERVED = frozenset({SOURCE_FILE, INGESTED_AT, EPOCH, RESCUED})
+_EPOCH_START = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What every row of one load carries beside its columns."""
+
+    epoch: int
+    ingested_at: datetime
+
+    @property
+    def constants(self) -> dict[str, tuple[str, int]]:
+        """The columns that are the same in every row: name to SQL type and Spark's number for the value."""
+        micros = round((self.ingested_at - _EPOCH_START).total_seconds() * 1_000_000)
+        return {INGESTED_AT: ("TIMESTAMP_LTZ", micros), EPOCH: ("BIGINT", self.epoch)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import AtomicType, StringType, StructField, StructType, VariantType
 
+from lakehouse.analysis.stamped_files import with_file_columns
 from lakehouse.definition.dataset import FileSource, SchemaEvolution
 from lakehouse.plan.load_plan import SourceFile
-from lakehouse.refresh.file_reading_columns import RESCUED, SOURCE_FILE, Target
+from lakehouse.refresh.file_reading_columns import INGESTED_AT, RESCUED, RESERVED, SOURCE_FILE, Stamp, Target
 from lakehouse.refresh.file_reading_options import CORRUPT, PATH_OPTIONS, reader_options
 from lakehouse.refresh.file_reading_records import RecordMarks, record_marks
 from lakehouse.refresh.file_reading_shapes import FileGroup
@@ -39,10 +40,11 @@ _PATTERN_CHARACTERS = frozenset("*?[]{}\\")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """How files are read: `decodable` are the URIs of those whose bytes are known to be text in their encoding;
-    `marks` asks for marks instead of failures."""
+    `marks` asks for marks instead of failures; a strict read gives its rows the `stamp`, if there is one."""
 
     decodable: Set[str] = frozenset()
     marks: bool = False
+    stamp: Stamp | None = None
 
 
 def rescues(source: FileSource) -> bool:
@@ -53,8 +55,8 @@ def rescues(source: FileSource) -> bool:
 def group_frames(
     session: SparkSession, source: FileSource, group: FileGroup, target: Target, reading: Reading
 ) -> list[DataFrame]:
-    """The group's rows: the target's columns, `_source_file`, `_rescued` where the source rescues, and the marks if
-    they are asked for."""
+    """The group's rows: the target's columns, `_source_file`, the columns of the reading's stamp; instead of these, if
+    marks are asked for, `_rescued` where the source rescues, and the marks."""
     schema = _read_schema(source, group, target)
     options = reader_options(source)
     if schema is not None and not reading.marks:
@@ -63,9 +65,12 @@ def group_frames(
     reader = session.read.format(source.format).options(**options)
     if schema is not None:
         reader = reader.schema(schema)
-    shaped = _marked if reading.marks else _strict
+    shaped, stamp = (_marked, None) if reading.marks else (_strict, reading.stamp)
+    # A select's conditions must not reach the reader: it would pass over rows, or files, that cannot be loaded.
+    # Columns that only an expression can tell keep them above it.
+    told = _asked_origin if source.select else _with_origin
     return [
-        shaped(_Part(reader.load([file.uri for file in part]), source, part, target), reading)
+        shaped(_Part(told(reader.load([file.uri for file in part]), part, stamp), source, part, target), reading)
         for part in _parts(group.files)
     ]
 
@@ -77,9 +82,26 @@ def with_source_file(
     reader = session.read.format(kind).options(**PATH_OPTIONS, **options)
     frames = []
     for part in _parts(files):
-        frame = reader.load([file.uri for file in part])
-        frames.append(frame.withColumn(SOURCE_FILE, _source_file(_location(part), part)))
+        frames.append(_with_origin(reader.load([file.uri for file in part]), part, None))
     return reduce(DataFrame.unionAll, frames)
+
+
+def _with_origin(frame: DataFrame, files: Sequence[SourceFile], stamp: Stamp | None) -> DataFrame:
+    """The rows of files as they are read, with `_source_file`, as the ledger knows it, and the stamp."""
+    constants = stamp.constants if stamp is not None else {}
+    stamped = with_file_columns(frame, SOURCE_FILE, {file.uri: file.path for file in files}, constants)
+    return stamped if stamped is not None else _asked_origin(frame, files, stamp)
+
+
+def _asked_origin(frame: DataFrame, files: Sequence[SourceFile], stamp: Stamp | None) -> DataFrame:
+    """The same by expressions, which copy every row once more."""
+    constants = stamp.constants if stamp is not None else {}
+    given = [F.lit(number).cast("bigint") for _, number in constants.values()]
+    cast = [
+        (F.timestamp_micros(value) if name == INGESTED_AT else value).alias(name)
+        for name, value in zip(constants, given, strict=True)
+    ]
+    return frame.select("*", _source_file(_location(files), files).alias(SOURCE_FILE), *cast)
 
 
 def _parts(files: Sequence[SourceFile]) -> list[list[SourceFile]]:
@@ -119,11 +141,11 @@ class _Part:
         self.frame = frame
         self.source = source
         self.files = files
-        self.location = _location(files)
-        self.path = _source_file(self.location, files)
-        found = {f.name.lower(): (quoted(f.name), f) for f in frame.schema.fields if f.name != CORRUPT}
+        self.schema = StructType([field for field in frame.schema.fields if field.name not in RESERVED])  # the files'
+        self.own = [name for name in frame.columns if name in RESERVED]
+        found = {f.name.lower(): (quoted(f.name), f) for f in self.schema.fields if f.name != CORRUPT}
         for key in {key for file in files for key, _ in file.partition}:
-            found.setdefault(key.lower(), (_partition_value(self.location, key), StructField(key, StringType())))
+            found.setdefault(key.lower(), (_partition_value(_location(files), key), StructField(key, StringType())))
         self.wanted = [
             (wanted, *(found.pop(wanted.name.lower(), None) or (F.lit(None).cast(wanted.dataType), wanted)))
             for wanted in target.columns.fields
@@ -140,14 +162,16 @@ def _strict(part: _Part, reading: Reading) -> DataFrame:
             converted = F.when(misfit, F.raise_error(F.lit(UNFIT))).otherwise(converted)
         columns.append(converted.alias(wanted.name))
     suspect = _suspect(part, reading)
-    path = part.path if suspect is None else F.when(suspect, F.raise_error(F.lit(UNFIT))).otherwise(part.path)
-    return part.frame.select(*columns, path.alias(SOURCE_FILE))
+    path = quoted(SOURCE_FILE)
+    if suspect is not None:
+        path = F.when(suspect, F.raise_error(F.lit(UNFIT))).otherwise(path).alias(SOURCE_FILE)
+    return part.frame.select(*columns, path, *(quoted(name) for name in part.own if name != SOURCE_FILE))
 
 
 def _marked(part: _Part, reading: Reading) -> DataFrame:
-    marks = record_marks(part.source, part.frame.schema)
+    marks = record_marks(part.source, part.schema)
     columns = [_converted(value, found, wanted).alias(wanted.name) for wanted, value, found in part.wanted]
-    columns.append(part.path.alias(SOURCE_FILE))
+    columns.append(quoted(SOURCE_FILE))
     misfit = reduce(Column.__or__, [lost for _, lost in _misfits(part)], marks.misfit)
     if rescues(part.source):
         kept = [value.alias(found.name) for value, found in part.left_over] + _rescued(part, marks)
@@ -210,7 +234,7 @@ def _suspect(part: _Part, reading: Reading) -> Column | None:
         return ~F.is_valid_utf8(quoted("value"))
     if part.source.format != "csv":
         return None  # JSON and XML readers refuse bytes that are not their encoding's
-    texts = [field.name for field in part.frame.schema.fields if isinstance(field.dataType, StringType)]
+    texts = [field.name for field in part.schema.fields if isinstance(field.dataType, StringType)]
     found = [F.coalesce(F.contains(quoted(name), F.lit("\ufffd")), F.lit(False)) for name in texts]
     return reduce(Column.__or__, found, F.lit(False))
 

@@ -22,10 +22,10 @@ from lakehouse.plan.refresh_plan import RefreshStep
 from lakehouse.plan.sieve import ROWS
 from lakehouse.refresh.bad_files import BadFile, diagnose_failure, is_about_records, undecodable, without_empty
 from lakehouse.refresh.bad_records import bad_records, merged_json_records
-from lakehouse.refresh.file_reading_columns import RESCUED, SOURCE_FILE
+from lakehouse.refresh.file_reading_columns import RESCUED, SOURCE_FILE, Stamp
 from lakehouse.refresh.file_reading_options import encoding_of, reader_options
 from lakehouse.refresh.file_reading_rows import UNFIT, Reading
-from lakehouse.refresh.load_frame import LoadFrame, Stamp, read_load, reading_settings
+from lakehouse.refresh.load_frame import LoadFrame, read_load, reading_settings
 from lakehouse.refresh.load_sifting import SiftedLoad
 from lakehouse.refresh.quarantine import Quarantine
 from lakehouse.refresh.type_fitting import new_fields

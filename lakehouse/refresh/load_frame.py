@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 
 from pyspark.errors import ParseException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
@@ -19,7 +18,15 @@ from lakehouse.plan.load_plan import SourceFile
 from lakehouse.refresh.bad_files import BadFile
 from lakehouse.refresh.bad_records import any_mark
 from lakehouse.refresh.file_reading import FilesRead, Known, read_files
-from lakehouse.refresh.file_reading_columns import EPOCH, INGESTED_AT, RESCUED, RESERVED, SOURCE_FILE, plan_columns
+from lakehouse.refresh.file_reading_columns import (
+    EPOCH,
+    INGESTED_AT,
+    RESCUED,
+    RESERVED,
+    SOURCE_FILE,
+    Stamp,
+    plan_columns,
+)
 from lakehouse.refresh.file_reading_options import declared_schema
 from lakehouse.refresh.file_reading_rows import MARKS, Reading, quoted, rescues
 from lakehouse.refresh.load_select import apply_select
@@ -28,15 +35,6 @@ from lakehouse.refresh.type_fitting import convert, does_not_fit
 from lakehouse.storage.source_files import is_local
 
 _ILLEGAL = frozenset(" ,;{}()\n\t=")
-_EPOCH_START = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
-    """What every row of one load carries beside its columns."""
-
-    epoch: int
-    ingested_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +86,7 @@ def read_load(
     """
     layout = StructType([StructField(c.name, _parse(c.type, table)) for c in table.layout.columns if c.type])
     known = _united(_own_columns(existing), layout)
+    reading = replace(reading, stamp=stamp)
     flows: list[FlowRead] = []
     frames: list[DataFrame] = []
     bad: list[BadFile] = []
@@ -122,13 +121,15 @@ def reading_settings(session: SparkSession, files: Sequence[SourceFile]) -> Iter
     """Settings under which many small files are listed and read well, while the context lasts.
 
     Spark lists more than 32 paths in a job with a task for each, and charges 4 MiB for opening one: right for a
-    remote store, and minutes for ten thousand local files.
+    remote store, and minutes for ten thousand local files. Charged an average file instead, files of about one size
+    are shared out evenly, whichever of them come first.
     """
     wanted = {"spark.sql.sources.parallelPartitionDiscovery.parallelism": "64"}
     if all(is_local(file) for file in files):
+        average = sum(file.size for file in files) // max(1, len(files))
         wanted = {
             "spark.sql.sources.parallelPartitionDiscovery.threshold": str(max(32, len(files))),
-            "spark.sql.files.openCostInBytes": str(64 << 10),
+            "spark.sql.files.openCostInBytes": str(min(max(64 << 10, average), 4 << 20)),
         }
     before = {key: session.conf.get(key) for key in wanted}
     for key, value in wanted.items():
@@ -163,19 +164,18 @@ def _read_flow(
 
 def _stamped(frame: DataFrame, source: FileSource, stamp: Stamp) -> DataFrame:
     """The rows without marks, with the columns that every streaming table has, after the source's `select`."""
-    micros = (stamp.ingested_at - _EPOCH_START).total_seconds() * 1_000_000
     own = [SOURCE_FILE, INGESTED_AT, EPOCH]
-    values: dict[str, Column] = {
-        INGESTED_AT: F.timestamp_micros(F.lit(round(micros))),
-        EPOCH: F.lit(stamp.epoch).cast("bigint"),
-    }
+    numbers = {name: F.lit(number).cast("bigint") for name, (_, number) in stamp.constants.items()}
+    values = {INGESTED_AT: F.timestamp_micros(numbers[INGESTED_AT]), EPOCH: numbers[EPOCH]}
+    values = {name: value for name, value in values.items() if name not in frame.columns}
     if source.schema_evolution is SchemaEvolution.RESCUE:
         own.append(RESCUED)
         values |= {} if RESCUED in frame.columns else {RESCUED: F.lit(None).cast("string")}
     columns = [name for name in frame.columns if name not in RESERVED and name not in MARKS]
-    rows = frame.select(
-        *(quoted(name) for name in columns), *(values.get(name, quoted(name)).alias(name) for name in own)
-    )
+    rows = frame
+    if frame.columns != [*columns, *own]:
+        given = (values[name].alias(name) if name in values else quoted(name) for name in own)
+        rows = frame.select(*(quoted(name) for name in columns), *given)
     return apply_select(rows, source.select, own, source.location) if source.select else rows
 
 
