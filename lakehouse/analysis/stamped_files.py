@@ -28,7 +28,7 @@ def with_file_columns(
     columns = ", ".join(f"`{name}` {kind}" for name, kind in _types(column, constants).items())
     files = "\0".join(part for pair in values.items() for part in pair)
     numbers = ",".join(str(number) for _, number in constants.values())
-    reader = compiled(jvm, "stamped_files.java", "StampedFiles")
+    reader = compiled(jvm, ("stamped_files.java", "StampedFiles"))
     stamped = reader.stamped(frame._jdf, files, columns, numbers)
     return DataFrame(stamped, session) if stamped is not None else None
 
