@@ -25,7 +25,7 @@ from typing import Literal
 
 from pyspark.sql import DataFrame
 
-from lakehouse.analysis.local_rows import joined_rows, literal_rows
+from lakehouse.analysis.local_rows import collected_rows, joined_rows, literal_rows
 from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder, column, select
 from lakehouse.names import TableName
 from lakehouse.plan.algebra import CLASS_KINDS, NodeKind, PlanNode
@@ -257,7 +257,7 @@ class Evaluator:
                 assert node.dataset is not None
                 rows = self._sources[node.dataset]
                 if wanted is not None and side is Side.NEW and (found := self._looked_up(node, wanted)) is not None:
-                    return wanted.applied(found)
+                    return found
                 frame = self._as_node(node, rows.new() if side is Side.NEW else rows.old())
                 return wanted.applied(frame) if wanted is not None else frame
             case NodeKind.UNION:
@@ -323,10 +323,11 @@ class Evaluator:
         return all(self._sources[name].is_small for name in node.datasets)
 
     def _looked_up(self, node: PlanNode, wanted: Restriction) -> DataFrame | None:
-        """The source's rows that hold what is wanted, and perhaps others, without reading them all."""
+        """The source's rows that hold what is wanted, without reading them all; None where that cannot be. Runs a job
+        where the values are not part of the plan: it costs less than reading a large table."""
         assert node.dataset is not None
         look = self._sources[node.dataset].looked_up
-        if look is None or (known := literal_rows(wanted.values)) is None:
+        if look is None or (known := literal_rows(wanted.values) or collected_rows(wanted.values)) is None:
             return None
         names = {attribute.id: attribute.name for attribute in node.output}
         needed = [number for number in node.ids if self._used is None or number in self._used]
@@ -339,7 +340,7 @@ class Evaluator:
             f"AS {column(attribute.id)}"
             for attribute in node.output
         ]
-        return select(rows, columns)
+        return Restriction(wanted.ids, known[0]).applied(select(rows, columns))
 
     # --- frames ---
 

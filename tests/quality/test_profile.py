@@ -170,7 +170,8 @@ def test_merged_loads_are_as_the_whole(spark: SparkSession) -> None:
         )
     for result in compare(whole, merged):
         assert result.kolmogorov_smirnov is None or result.kolmogorov_smirnov < 0.04
-        assert result.population_stability_index is None or result.population_stability_index < 0.01
+        # Spark's quantile sketches are randomised: ten bins of a tenth, each wrong by 0.02, give 0.04.
+        assert result.population_stability_index is None or result.population_stability_index < 0.04
     again = merge_profiles(spark, [merged, profiled(readings(spark, ROWS, ROWS + 10))])
     assert again.rows == ROWS + 10, "a merged profile merges on"
 

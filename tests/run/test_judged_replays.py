@@ -111,7 +111,8 @@ def step(outcome: RunOutcome, name: str) -> StepOutcome:
     return found
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 8))])
+# Seeds by which there is something to admit: under the rules of 1 and 5 no row that was set aside ever passes.
+@pytest.mark.parametrize("seed", [2, *(pytest.param(seed, marks=pytest.mark.long) for seed in (3, 4, 6, 7))])
 def test_each_row_is_admitted_once(
     spark: SparkSession, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
