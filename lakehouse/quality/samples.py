@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from lakehouse.definition.sql_text import tokenize
@@ -18,6 +18,7 @@ from lakehouse.quality.rule import RowRule, TableRule, TableRuleKind
 from lakehouse.quality.verdict import Samples
 
 AT_MOST = 5  # rows of a rule
+_LOOKED_AT = 2_000  # rows that violate some rule
 _FIRST = 3  # columns, where no column is known to matter
 _RULE = "__rule"
 _OF_KEYS = (TableRuleKind.UNIQUE, TableRuleKind.REFERENCE)
@@ -25,21 +26,37 @@ _OF_KEYS = (TableRuleKind.UNIQUE, TableRuleKind.REFERENCE)
 
 def violating_rows(frame: DataFrame, rules: Sequence[RowRule], key: Iterable[str]) -> dict[str, Samples]:
     """Rows of a frame that violate each of the rules, by its name: at most `AT_MOST` of each, as JSON values by
-    column. One job for all rules; none without rules."""
+    column. One job that ends when `_LOOKED_AT` rows violate some rule, and another for rules of which it saw too few;
+    none without rules."""
     if not rules:
         return {}
     wanted = [_columns(rule, frame, key) for rule in rules]
     every = list(dict.fromkeys(name for names in wanted for name in names))
     shown = [_shown(frame, name).alias(f"c{place}") for place, name in enumerate(every)]
-    parts = [
-        frame.where(F.expr(rule.violation)).limit(AT_MOST).select(F.lit(number).alias(_RULE), *shown)
-        for number, rule in enumerate(rules)
-    ]
-    found: dict[str, list[Mapping[str, Any]]] = {rule.name: [] for rule in rules}
-    for row in reduce(DataFrame.unionAll, parts).collect():
-        names = wanted[row[_RULE]]
-        found[rules[row[_RULE]].name].append({name: json_value(row[f"c{every.index(name)}"]) for name in names})
-    return {name: tuple(rows) for name, rows in found.items()}
+    found: list[list[Mapping[str, Any]]] = [[] for _ in rules]
+
+    def note(number: int, row: Row) -> None:
+        if len(found[number]) < AT_MOST:
+            found[number].append({name: json_value(row[f"c{every.index(name)}"]) for name in wanted[number]})
+
+    numbers = range(len(rules))
+    tests = [F.coalesce(F.expr(rule.violation), F.lit(False)) for rule in rules]
+    verdicts = [test.alias(f"v{number}") for number, test in enumerate(tests)]
+    seen = frame.where(reduce(Column.__or__, tests)).select(*verdicts, *shown).limit(_LOOKED_AT).collect()
+    for row in seen:
+        for number in numbers:
+            if row[f"v{number}"]:
+                note(number, row)
+    scarce = [number for number in numbers if len(found[number]) < AT_MOST] if len(seen) == _LOOKED_AT else []
+    if scarce:
+        parts = [
+            frame.where(tests[number]).limit(AT_MOST).select(F.lit(number).alias(_RULE), *shown) for number in scarce
+        ]
+        for number in scarce:
+            found[number].clear()
+        for row in reduce(DataFrame.unionAll, parts).collect():
+            note(row[_RULE], row)
+    return {rule.name: tuple(rows) for rule, rows in zip(rules, found, strict=True)}
 
 
 def violating_tables(frame: DataFrame, rules: Iterable[TableRule], context: JudgingContext) -> dict[str, Samples]:

@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.names import TableName
+from lakehouse.quality import samples
 from lakehouse.quality.judging import JudgingContext
 from lakehouse.quality.rule import CompiledRules, compile_rules
 from lakehouse.quality.samples import AT_MOST, violating_rows, violating_tables
@@ -77,3 +78,18 @@ def test_keys_that_repeat_and_keys_that_are_unknown(rows: DataFrame, spark: Spar
     pairs = {(sample["n"], sample["day"]) for sample in found["pairs"]}
     assert pairs == {(n, "2024-01-01") for n in (0, 1, 2, None)}
     assert sorted(sample["n"] for sample in found["known"]) == [1, 2]
+
+
+def test_a_rule_that_few_rows_violate_has_its_rows_beside_one_that_most_do(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "_LOOKED_AT", 20)
+    rows = spark.range(1000).selectExpr("id AS k", "id AS n").coalesce(1)
+    compiled = rules(
+        rows,
+        expectation(None, condition="n > 1000", name="often"),
+        expectation(None, condition="n < 998", name="rare"),
+    )
+    found = violating_rows(rows, compiled.rows, ["k"])
+    assert found["often"] == tuple({"k": key, "n": key} for key in range(AT_MOST))
+    assert found["rare"] == ({"k": 998, "n": 998}, {"k": 999, "n": 999})
