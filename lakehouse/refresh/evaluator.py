@@ -330,7 +330,8 @@ class Evaluator:
         if look is None or (known := literal_rows(wanted.values) or collected_rows(wanted.values)) is None:
             return None
         names = {attribute.id: attribute.name for attribute in node.output}
-        needed = [number for number in node.ids if self._used is None or number in self._used]
+        # A nested type's text is not always SQL (names of fields), so no NULL stands in for such a column.
+        needed = [a.id for a in node.output if self._used is None or a.id in self._used or "<" in a.type]
         rows = look(known[0].toDF(*(names[number] for number in wanted.ids)), [names[number] for number in needed])
         if rows is None:
             return None

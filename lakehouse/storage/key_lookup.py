@@ -19,6 +19,9 @@ from deltalake import DeltaTable
 
 from lakehouse.storage.key_ranges import column_ranges
 
+INSTANT_UNIT = "us"
+"""What Spark's old timestamps (INT96) are read as: Arrow's default, nanoseconds, wraps outside of 1677 to 2262."""
+
 _RANGES = 32
 _THREADS = 2
 _ORDERED = (pa.types.is_integer, pa.types.is_date32)
@@ -98,7 +101,7 @@ def _file_name(path: str) -> str:
 
 
 def _rows_of_file(path: str, wanted: Mapping[str, pa.Array], name: str, schema: pa.Schema) -> Iterator[pa.Table]:
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, coerce_int96_timestamp_unit=INSTANT_UNIT) as file:
         there = set(file.schema_arrow.names)
         columns = [column for column in schema.names if column in there]
         for group in range(file.num_row_groups):

@@ -19,11 +19,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
-from lakehouse.storage.key_lookup import find_rows, lookup_column
+from lakehouse.storage.feed_netting import is_flat
+from lakehouse.storage.key_lookup import INSTANT_UNIT, find_rows, lookup_column
 
 _LARGEST_READ = 64 << 20  # bytes of files that this process reads at once
 _MOST_ROWS = 20_000  # what goes into a plan as rows
 _MOST_FOUND = 50_000  # the same for rows of a large table, which cost more to find by other means
+_PARQUET = pads.ParquetFileFormat(read_options=pads.ParquetReadOptions(coerce_int96_timestamp_unit=INSTANT_UNIT))
 _FILTERED_TYPES = (pa.types.is_integer, pa.types.is_string, pa.types.is_date, pa.types.is_boolean)
 
 
@@ -49,7 +51,7 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: pa.Ta
     if keys is not None and condition is None and _bytes(table) > _LARGEST_READ // 8:
         return frame.load(location)
     schema = _nullable(table)
-    rows = pads.dataset(table.file_uris(), schema=to_arrow_schema(schema), format="parquet").to_table()
+    rows = pads.dataset(table.file_uris(), schema=to_arrow_schema(schema), format=_PARQUET).to_table()
     if condition is not None:
         # Not while reading: deltalake writes files whose statistics are of another string type than the column.
         rows = rows.filter(condition)
@@ -71,6 +73,8 @@ def looked_up_rows(
         return None
     fields = {field.name: field for field in _nullable(table).fields}
     schema = StructType([fields[column] for column in dict.fromkeys((*columns, *keys.column_names))])
+    if not is_flat(schema):  # whose fields may have changed since a file was written
+        return None
     rows = find_rows(table, keys, name, to_arrow_schema(schema), _MOST_FOUND)
     if rows is None:
         return None

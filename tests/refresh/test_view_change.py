@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +219,20 @@ def test_the_present_state_on_both_sides_of_a_join_keeps_what_left_both(
     rows = {SALES: Rows(old=[(1, "a", 5)], new=[]), SHOPS: Rows(old=[("a", "york")], new=[])}
     after, wanted = lab.refreshed("SELECT s.id, t.town FROM lab.sales s JOIN lab.shops t ON s.shop = t.shop", rows)
     assert after != wanted
+
+
+def test_an_unused_nested_column_is_asked_for_as_no_text_names_its_type(lab: Lab) -> None:
+    algebra = lab.algebra("SELECT amount FROM lab.sales")
+    source = next(node for node in algebra.root.walk() if node.dataset == SALES)
+    key, shop, amount = source.output
+    nested = replace(source, output=(key, replace(shop, type="struct<a-b:int>"), amount))
+    asked: list[str] = []
+
+    def look(keys: DataFrame, columns: Sequence[str]) -> None:
+        asked.extend(columns)
+
+    rows = SourceRows(new=lambda: keys, old=lambda: keys, looked_up=look)
+    keys = lab.frame([(1,)], "k0 bigint")
+    evaluator = Evaluator(PlanBinder(lab.session, algebra.operators), {SALES: rows}, frozenset({amount.id}))
+    assert evaluator._looked_up(nested, Restriction((key.id,), keys)) is None
+    assert asked == ["shop", "amount"]

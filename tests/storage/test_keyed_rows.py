@@ -12,7 +12,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
-from lakehouse.storage.keyed_rows import rows_of_keys, table_schema
+from lakehouse.storage.keyed_rows import looked_up_rows, rows_of_keys, table_schema
 
 pytestmark = pytest.mark.spark
 
@@ -84,3 +84,30 @@ def test_the_schema_is_sparks(spark: SparkSession, tmp_path: Path) -> None:
     location = str(tmp_path / "table")
     spark.createDataFrame(ROWS, COLUMNS).write.format("delta").save(location)
     assert table_schema(location, 0) == spark.read.format("delta").load(location).schema
+
+
+def test_far_instants_in_sparks_old_format_are_read_as_they_are(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "table")
+    kind = "spark.sql.parquet.outputTimestampType"
+    first = "SELECT 1 AS k, TIMESTAMP_MICROS(-62135596800000000) AS at"
+    written = spark.sql(f"{first} UNION ALL SELECT 2, TIMESTAMP'9999-12-30'")
+    spark.conf.set(kind, "INT96")
+    try:
+        written.write.format("delta").save(location)
+    finally:
+        spark.conf.unset(kind)
+    expected = Counter(map(repr, written.selectExpr("k", "unix_micros(at)").collect()))
+    few = looked_up_rows(spark, location, 0, pa.table({"k": pa.array([1, 2], pa.int32())}), ["at"])
+    assert few is not None
+    for found in (few, rows_of_keys(spark, location, 0, None)):
+        assert Counter(map(repr, found.selectExpr("k", "unix_micros(at)").collect())) == expected
+
+
+def test_nested_columns_are_left_to_spark(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "table")
+    spark.createDataFrame(ROWS, COLUMNS).write.format("delta").save(location)
+    keys = pa.table({"number": pa.array([1], pa.int64())})
+    assert looked_up_rows(spark, location, 0, keys, ["tags"]) is None
+    found = looked_up_rows(spark, location, 0, keys, ["shop"])
+    assert found is not None
+    assert [tuple(row) for row in found.collect()] == [("a", 1)]
