@@ -27,14 +27,14 @@ def literal_rows(frame: DataFrame) -> tuple[DataFrame, int] | None:
     """The frame as rows of the plan, and how many, if the optimiser can tell them without a job."""
     rows = java_rows(frame)
     found = rows.literal(java_session(frame), frame._jdf, MOST_ROWS)
-    return None if found is None else (_frame(found, frame), int(rows.count(found)))
+    return None if found is None else (DataFrame(found, frame.sparkSession), int(rows.count(found)))
 
 
 def collected_rows(frame: DataFrame) -> tuple[DataFrame, int] | None:
     """The frame's rows as rows of the plan, and how many; None if there are more than MOST_ROWS. Runs a job."""
     rows = java_rows(frame)
     found = rows.collected(java_session(frame), frame._jdf, MOST_ROWS)
-    return None if found is None else (_frame(found, frame), int(rows.count(found)))
+    return None if found is None else (DataFrame(found, frame.sparkSession), int(rows.count(found)))
 
 
 def appended_rows(frames: Sequence[DataFrame]) -> DataFrame | None:
@@ -43,13 +43,13 @@ def appended_rows(frames: Sequence[DataFrame]) -> DataFrame | None:
     found = java_rows(first).appended(
         java_session(first), java_list(first, [frame._jdf for frame in frames]), MOST_ROWS
     )
-    return None if found is None else _frame(found, first)
+    return java_frame(found, first)
 
 
 def distinct_rows(frame: DataFrame) -> DataFrame | None:
     """Every row once."""
     found = java_rows(frame).distinct(java_session(frame), frame._jdf, MOST_ROWS)
-    return None if found is None else _frame(found, frame)
+    return java_frame(found, frame)
 
 
 def joined_rows(
@@ -64,7 +64,7 @@ def joined_rows(
     not `null_safe`. Has the left frame's columns and, for `inner` and `left`, the right frame's after them."""
     names = java_list(left, [name for pair in pairs for name in pair])
     found = java_rows(left).joined(java_session(left), left._jdf, right._jdf, names, null_safe, how, MOST_ROWS)
-    return None if found is None else _frame(found, left)
+    return java_frame(found, left)
 
 
 def arrow_rows(frame: DataFrame) -> pa.Table:
@@ -89,8 +89,9 @@ def java_session(frame: DataFrame) -> Any:
     return frame.sparkSession._jsparkSession
 
 
-def _frame(found: Any, like: DataFrame) -> DataFrame:
-    return DataFrame(found, like.sparkSession)
+def java_frame(found: Any, like: DataFrame) -> DataFrame | None:
+    """A Java frame of the other frame's session, None for Java's null."""
+    return None if found is None else DataFrame(found, like.sparkSession)
 
 
 def java_list(frame: DataFrame, items: Sequence[Any]) -> Any:

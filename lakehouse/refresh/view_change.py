@@ -16,10 +16,19 @@ from lakehouse.plan.sieve import NO_SIEVE, Sieve
 from lakehouse.refresh.evaluator import Evaluator, Side
 from lakehouse.refresh.restriction import Restriction
 from lakehouse.refresh.sifting import is_dropped, marked, masks
-from lakehouse.refresh.signed_rows import coming, going, matched, named, net, quoted, together
+from lakehouse.refresh.signed_rows import (
+    NEW_COUNT,
+    OLD_COUNT,
+    coming,
+    going,
+    matched,
+    named,
+    net,
+    quoted,
+    together,
+)
 
 WAS = "was"  # stands before the names of the hidden columns of the row that another replaces
-_OLD, _NEW = "__old", "__new"
 
 
 Stored = Callable[[DataFrame], DataFrame]
@@ -76,7 +85,7 @@ def signed_change(
         return None
     hidden = masks(sieve)
     every = [*map(quoted, columns), *hidden]
-    arriving = select(netted.where(f"{WEIGHT} > 0"), [*every, f"0 AS {_OLD}", f"{WEIGHT} AS {_NEW}"])
+    arriving = select(netted.where(f"{WEIGHT} > 0"), [*every, f"0 AS {OLD_COUNT}", f"{WEIGHT} AS {NEW_COUNT}"])
     going_rows, rows = evaluator.counted(select(netted.where(f"{WEIGHT} < 0"), [*every, WEIGHT]))
     if not rows:
         return ViewChange(_from_counts(arriving, [*columns, *hidden]), None, netted)
@@ -84,10 +93,10 @@ def signed_change(
     pairs = list(zip(columns, places, strict=True))
     doomed = select(going_rows, [f"{quoted(name)} AS {place}" for name, place in pairs])
     there = net(coming(matched(stored(select(going_rows, list(map(quoted, columns)))), doomed, pairs, "left_semi")))
-    there = select(there, [*[f"{quoted(name)} AS {place}" for name, place in pairs], f"{WEIGHT} AS {_OLD}"])
-    found = f"coalesce({_OLD}, 0)"
+    there = select(there, [*[f"{quoted(name)} AS {place}" for name, place in pairs], f"{WEIGHT} AS {OLD_COUNT}"])
+    found = f"coalesce({OLD_COUNT}, 0)"
     counted = matched(going_rows, there, pairs, "left")
-    leaving = select(counted, [*every, f"{found} AS {_OLD}", f"{found} + {WEIGHT} AS {_NEW}"])
+    leaving = select(counted, [*every, f"{found} AS {OLD_COUNT}", f"{found} + {WEIGHT} AS {NEW_COUNT}"])
     return ViewChange(_from_counts(together([leaving, arriving]), [*columns, *hidden]), None, netted)
 
 
@@ -111,9 +120,10 @@ def difference(
     if (here := netted_rows(signed, "counts")) is not None:
         return ViewChange(_from_counts(here, columns), None, signed)
     counted = signed.groupBy(*map(named, columns)).agg(
-        F.count_if(F.col(WEIGHT) < 0).cast("int").alias(_OLD), F.count_if(F.col(WEIGHT) > 0).cast("int").alias(_NEW)
+        F.count_if(F.col(WEIGHT) < 0).cast("int").alias(OLD_COUNT),
+        F.count_if(F.col(WEIGHT) > 0).cast("int").alias(NEW_COUNT),
     )
-    rows = _from_counts(counted.where(F.col(_OLD) != F.col(_NEW)), columns)
+    rows = _from_counts(counted.where(F.col(OLD_COUNT) != F.col(NEW_COUNT)), columns)
     return ViewChange(rows, None, signed)
 
 
@@ -123,8 +133,8 @@ def keyed_change(
     """A netted change whose rows have a unique key, old and new ones each; `columns` include the `hidden` ones."""
     if not key:
         one = F.lit(1)  # a single row is there before and after
-        counted = netted.withColumn(_OLD, F.when(F.col(WEIGHT) < 0, one).otherwise(0))
-        counted = counted.withColumn(_NEW, F.when(F.col(WEIGHT) > 0, one).otherwise(0))
+        counted = netted.withColumn(OLD_COUNT, F.when(F.col(WEIGHT) < 0, one).otherwise(0))
+        counted = counted.withColumn(NEW_COUNT, F.when(F.col(WEIGHT) > 0, one).otherwise(0))
         return ViewChange(_from_counts(counted, columns), None, netted)
     ordered = select(netted, [*map(quoted, columns), WEIGHT])
     if (here := paired_rows(ordered, key, hidden, WAS)) is not None:
@@ -161,10 +171,10 @@ def key_names(maintenance: Maintenance, columns: Sequence[str]) -> list[str]:
 def _from_counts(counted: DataFrame, columns: Sequence[str]) -> DataFrame:
     """Change rows from how often each distinct row is there (`__old`) and has to be (`__new`). Equal rows can only be
     removed together, so where some stay they are added again."""
-    ordered = select(counted, [*map(quoted, columns), _OLD, _NEW])
+    ordered = select(counted, [*map(quoted, columns), OLD_COUNT, NEW_COUNT])
     if (here := repeated_rows(ordered)) is not None:
         return here
-    old, new = F.col(_OLD), F.col(_NEW)
+    old, new = F.col(OLD_COUNT), F.col(NEW_COUNT)
     inserts = F.array_repeat(F.lit(Change.INSERT.value), F.when(new > old, new - old).otherwise(new))
     removal = F.when(new < old, F.array(F.lit(Change.REMOVE.value))).otherwise(F.array().cast("array<string>"))
     return counted.select(*map(named, columns), F.explode(F.concat(removal, inserts)).alias(CHANGE))
