@@ -24,6 +24,8 @@ import org.apache.spark.sql.types.DataType;
 
 /** See local_rows.py. Rows are equal if Spark's hash joins and aggregates take them for equal: by their bytes. */
 public class LocalRows {
+    private static final int MANY = 3;
+
     /** The frame as rows of the plan, if the optimiser finds at most so many there; null if not. */
     public Object literal(Object session, Object frame, int most) {
         LocalRelation found = rows(frame, most);
@@ -173,7 +175,9 @@ public class LocalRows {
 
     protected LocalRelation rows(Object frame, int most) {
         for (Iterator each = listed(plan(frame).collectLeaves()).iterator(); each.hasNext();) {
-            if (!(each.next() instanceof LocalRelation)) {
+            Object leaf = each.next();
+            // Of very many rows few may be left, but to find out, all would be evaluated here.
+            if (!(leaf instanceof LocalRelation) || ((LocalRelation) leaf).data().size() > MANY * Math.max(most, 1)) {
                 return null;
             }
         }

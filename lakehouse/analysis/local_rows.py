@@ -30,10 +30,11 @@ def literal_rows(frame: DataFrame) -> tuple[DataFrame, int] | None:
     return None if found is None else (DataFrame(found, frame.sparkSession), int(rows.count(found)))
 
 
-def collected_rows(frame: DataFrame) -> tuple[DataFrame, int] | None:
-    """The frame's rows as rows of the plan, and how many; None if there are more than MOST_ROWS. Runs a job."""
+def collected_rows(frame: DataFrame, most: int | None = None) -> tuple[DataFrame, int] | None:
+    """The frame's rows as rows of the plan, and how many; None if there are more than `most` (MOST_ROWS, if it is not
+    given). Runs a job."""
     rows = java_rows(frame)
-    found = rows.collected(java_session(frame), frame._jdf, MOST_ROWS)
+    found = rows.collected(java_session(frame), frame._jdf, MOST_ROWS if most is None else most)
     return None if found is None else (DataFrame(found, frame.sparkSession), int(rows.count(found)))
 
 

@@ -9,7 +9,8 @@ and is then applied to what comes out; a missed restriction costs time, never co
 
     row by row, filter, union   the operator of the children's change
     L join R                    dL join R_old  +  L_new join dR
-    L left/semi/anti join R     dL join R_new  +  for the keys of dR: L_old join R_new - L_old join R_old
+    L left/semi/anti join R     dL join R_new  +  for the keys of dR: L_old join R_new - L_old join R_old, or where
+                                R has many rows of them: L_old join dR, and the L_old whose first match comes or goes
     L full join R               for the keys of dL and dR: new - old
     aggregate, window           for the classes of the change below: new - old
 
@@ -29,6 +30,7 @@ from lakehouse.analysis.local_rows import collected_rows, joined_rows, literal_r
 from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder, column, select
 from lakehouse.names import TableName
 from lakehouse.plan.algebra import CLASS_KINDS, NodeKind, PlanNode
+from lakehouse.refresh.changed_matches import changed_matches
 from lakehouse.refresh.kept_rows import KeptRows
 from lakehouse.refresh.restriction import Restriction
 from lakehouse.refresh.signed_rows import (
@@ -49,6 +51,9 @@ _JOINED_HERE: Mapping[NodeKind, Literal["inner", "left", "left_semi", "left_anti
     NodeKind.SEMI_JOIN: "left_semi",
     NodeKind.ANTI_JOIN: "left_anti",
 }
+
+
+_MOST_VALUES = 100_000  # that are looked for in a table's files
 
 
 class Side(str, Enum):
@@ -197,19 +202,38 @@ class Evaluator:
             other = self._matching(node, right, Side.NEW, left_change, from_left=True)
             terms.append(self.over(node, [left_change, other]))
         right_change = self.known_delta(right)
-        if right_change is not None and not node.equi:
-            right_change, rows = self._kept.keep(unit(net(right_change)))
-            right_change = right_change if rows else None
-        if right_change is not None:
-            rights = [key.right for key in node.equi]
-            touched = Restriction.to(right_change, rights) if node.equi else None
-            of_left = Restriction(tuple(key.left for key in node.equi), touched.values) if touched is not None else None
-            stayed = self.keep(self.state(left, Side.OLD, of_left))
-            terms += [
-                coming(self.over(node, [stayed, self.state(right, Side.NEW, touched)])),
-                going(self.over(node, [stayed, self.state(right, Side.OLD, touched)])),
-            ]
+        terms += self._matches_change(node, right_change) if right_change is not None else []
         return together(terms) if terms else None
+
+    def _matches_change(self, node: PlanNode, right_change: DataFrame) -> list[DataFrame]:
+        """What the right side's change does to the left rows that it may match."""
+        left, right = node.children
+        if not node.equi:  # all of them
+            _, count = self._kept.keep(unit(net(right_change)))
+            return self._rejoined(node, self.keep(self.state(left, Side.OLD)), None) if count else []
+        lefts, rights = [key.left for key in node.equi], [key.right for key in node.equi]
+        matching = [f"{column(key.right)} IS NOT NULL" for key in node.equi if not key.null_safe]
+        if matching:
+            right_change = right_change.where(" AND ".join(matching))
+        touched = Restriction.to(right_change, rights)
+        stayed = self.keep(self.state(left, Side.OLD, Restriction(tuple(lefts), touched.values)))
+        now = self.state(right, Side.NEW, touched)
+        if not node.is_equi_only or literal_rows(now) is not None:
+            return self._rejoined(node, stayed, touched)
+        # Many rows: those that stay match as they did, so it is enough to know which keys match at all.
+        nothing = right_change.drop(WEIGHT).where("false")
+        terms = [self.over(node, [stayed, right_change])] if node.kind is NodeKind.LEFT_JOIN else []
+        flipped = changed_matches(now, right_change, rights, self._kept.keep)
+        for keys, is_gained in zip(flipped or (), (True, False), strict=bool(flipped)):
+            rows = Restriction(tuple(lefts), keys).applied(stayed)
+            is_semi = node.kind is NodeKind.SEMI_JOIN
+            found = self.over(node, [rows, right_change.drop(WEIGHT) if is_semi else nothing])
+            terms.append(coming(found) if is_gained is is_semi else going(found))
+        return terms
+
+    def _rejoined(self, node: PlanNode, rows: DataFrame, touched: Restriction | None) -> list[DataFrame]:
+        sides = [self.over(node, [rows, self.state(node.children[1], side, touched)]) for side in (Side.NEW, Side.OLD)]
+        return [coming(sides[0]), going(sides[1])]
 
     def _full_join_change(self, node: PlanNode) -> DataFrame | None:
         left, right = node.children
@@ -327,7 +351,8 @@ class Evaluator:
         where the values are not part of the plan: it costs less than reading a large table."""
         assert node.dataset is not None
         look = self._sources[node.dataset].looked_up
-        if look is None or (known := literal_rows(wanted.values) or collected_rows(wanted.values)) is None:
+        known = literal_rows(wanted.values) or collected_rows(wanted.values, _MOST_VALUES) if look is not None else None
+        if look is None or known is None:
             return None
         names = {attribute.id: attribute.name for attribute in node.output}
         # A nested type's text is not always SQL (names of fields), so no NULL stands in for such a column.

@@ -30,6 +30,7 @@ from pyspark.sql.types import IntegerType, StructField, StructType
 
 from lakehouse.errors import ChangeFeedError
 from lakehouse.plan.table_change import FeedReader, TableChange
+from lakehouse.storage.arrow_frame import arrow_frame
 from lakehouse.storage.delta_rows import feed_rows, file_rows, table_columns
 from lakehouse.storage.feed_netting import WEIGHT, check_comparable, is_flat, net_arrow, net_frame
 from lakehouse.storage.session_profile import is_local
@@ -151,7 +152,7 @@ def _from_arrow(session: SparkSession, rows: pa.Table, schema: StructType) -> Ch
     is_unit = pc.max(pc.abs(rows[WEIGHT])).as_py() in (None, 1)
     few = rows.num_rows <= _LOCAL_ROWS and rows.nbytes <= _LOCAL_BYTES
     if few or not is_local(str(session.sparkContext.master)):
-        return ChangeFeed(session.createDataFrame(rows, schema), rows.num_rows, inserts_only, is_unit)
+        return ChangeFeed(arrow_frame(session, rows, schema), rows.num_rows, inserts_only, is_unit)
     folder = tempfile.mkdtemp(prefix="lakehouse-feed-")
     try:
         pq.write_table(rows, str(Path(folder) / "rows.parquet"))

@@ -17,6 +17,7 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StringType, StructFi
 
 from lakehouse.errors import ChangeError, SchemaError
 from lakehouse.plan.change_set import CHANGE, Change
+from lakehouse.storage.arrow_frame import arrow_frame
 from lakehouse.storage.change_rows import ChangeRows, ChangeRule, check_frame_unique, column, unknown_change
 from lakehouse.storage.session_profile import is_local
 
@@ -64,7 +65,7 @@ def frame_of(session: SparkSession, rows: pa.Table, table: StructType, resources
     schema = StructType([*table.fields, StructField(CHANGE, StringType())])
     rows = rows.select(schema.names)
     if rows.num_rows <= _SENT_ROWS or not is_local(str(session.sparkContext.master)):
-        return session.createDataFrame(rows, schema)
+        return arrow_frame(session, rows, schema)
     folder = Path(tempfile.mkdtemp(prefix="lakehouse-change-"))
     resources.callback(shutil.rmtree, folder, ignore_errors=True)
     parquet.write_table(rows, folder / "rows.parquet")

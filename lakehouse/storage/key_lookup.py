@@ -57,19 +57,11 @@ def find_rows(table: DeltaTable, values: pa.Table, name: str, schema: pa.Schema,
     of its, NULL being a value; floating point numbers are not compared. None if there are more than `most`. The table's
     rows must be in its files as they are, without partitions."""
     wanted = {column: pc.unique(values[column].combine_chunks()) for column in _compared(values, name)}
-    pieces: list[pa.Table] = []
-    rows = 0
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="lookup")
-    try:
-        files = _files(table, values, name)
-        for found in pool.map(lambda file: list(_rows_of_file(file, wanted, name, schema)), files):
-            pieces += found
-            rows += sum(piece.num_rows for piece in found)
-            if rows > most:
-                return None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    return pa.concat_tables([schema.empty_table(), *pieces])
+    look = _Look(wanted, name, schema, most)
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="lookup") as pool:
+        pieces = [piece for found in pool.map(look.rows_of, _files(table, values, name)) for piece in found]
+    found = pa.concat_tables([schema.empty_table(), *pieces])
+    return None if look.has_many or found.num_rows > most else found  # threads count beside each other
 
 
 def _compared(values: pa.Table, name: str) -> list[str]:
@@ -100,21 +92,43 @@ def _file_name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _rows_of_file(path: str, wanted: Mapping[str, pa.Array], name: str, schema: pa.Schema) -> Iterator[pa.Table]:
-    with pq.ParquetFile(path, coerce_int96_timestamp_unit=INSTANT_UNIT) as file:
-        there = set(file.schema_arrow.names)
-        columns = [column for column in schema.names if column in there]
-        for group in range(file.num_row_groups):
-            is_wanted = None
-            if name in there:
-                keys = file.read_row_group(group, columns=[name], use_threads=False)[name].cast(wanted[name].type)
-                is_wanted = pc.is_in(keys, value_set=wanted[name])
-            if pc.any(is_wanted).as_py() if is_wanted is not None else wanted[name].null_count:
-                rows = _shaped(file.read_row_group(group, columns=columns, use_threads=False), schema)
-                rows = rows if is_wanted is None else rows.filter(is_wanted)
-                for other, values in wanted.items():
-                    rows = rows.filter(pc.is_in(rows[other], value_set=values)) if other != name else rows
-                yield rows
+class _Look:
+    """One search through the files of a table by several threads, which ends early where too many rows are found."""
+
+    def __init__(self, wanted: Mapping[str, pa.Array], name: str, schema: pa.Schema, most: int) -> None:
+        self._wanted, self._name, self._schema, self._most = wanted, name, schema, most
+        self._others = [column for column in wanted if column != name]
+        self._found = 0  # rows; two threads may miss some of each other's
+
+    @property
+    def has_many(self) -> bool:
+        """Whether the search ended early."""
+        return self._found > self._most
+
+    def rows_of(self, path: str) -> list[pa.Table]:
+        """The rows of one file."""
+        return [] if self.has_many else list(self._rows_of(path))
+
+    def _rows_of(self, path: str) -> Iterator[pa.Table]:
+        with pq.ParquetFile(path, coerce_int96_timestamp_unit=INSTANT_UNIT) as file:
+            there = set(file.schema_arrow.names)
+            columns = [column for column in self._schema.names if column in there]
+            values = self._wanted[self._name]
+            for group in range(file.num_row_groups):
+                is_wanted = None
+                if self._name in there:
+                    keys = file.read_row_group(group, columns=[self._name], use_threads=False)[self._name]
+                    is_wanted = pc.is_in(keys.cast(values.type), value_set=values)
+                    self._found += 0 if self._others else pc.sum(is_wanted).as_py() or 0
+                if self.has_many:
+                    return
+                if pc.any(is_wanted).as_py() if is_wanted is not None else values.null_count:
+                    rows = _shaped(file.read_row_group(group, columns=columns, use_threads=False), self._schema)
+                    rows = rows if is_wanted is None else rows.filter(is_wanted)
+                    for other in self._others:
+                        rows = rows.filter(pc.is_in(rows[other], value_set=self._wanted[other]))
+                    self._found += rows.num_rows if self._others or is_wanted is None else 0
+                    yield rows
 
 
 def _shaped(rows: pa.Table, schema: pa.Schema) -> pa.Table:

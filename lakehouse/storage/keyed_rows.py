@@ -19,12 +19,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
+from lakehouse.storage.arrow_frame import arrow_frame
 from lakehouse.storage.feed_netting import is_flat
 from lakehouse.storage.key_lookup import INSTANT_UNIT, find_rows, lookup_column
 
 _LARGEST_READ = 64 << 20  # bytes of files that this process reads at once
 _MOST_ROWS = 20_000  # what goes into a plan as rows
-_MOST_FOUND = 50_000  # the same for rows of a large table, which cost more to find by other means
+_MOST_FOUND, _MOST_BYTES = 200_000, 32 << 20  # the same for a large table, whose rows cost more to find by other means
 _PARQUET = pads.ParquetFileFormat(read_options=pads.ParquetReadOptions(coerce_int96_timestamp_unit=INSTANT_UNIT))
 _FILTERED_TYPES = (pa.types.is_integer, pa.types.is_string, pa.types.is_date, pa.types.is_boolean)
 
@@ -57,9 +58,7 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: pa.Ta
         rows = rows.filter(condition)
     if rows.num_rows > _MOST_ROWS:
         return frame.load(location)
-    if not rows.num_rows:  # PySpark cannot read columns of no chunks
-        return session.createDataFrame([], schema)
-    return session.createDataFrame(rows, schema=schema)
+    return arrow_frame(session, rows, schema)
 
 
 def looked_up_rows(
@@ -76,9 +75,9 @@ def looked_up_rows(
     if not is_flat(schema):  # whose fields may have changed since a file was written
         return None
     rows = find_rows(table, keys, name, to_arrow_schema(schema), _MOST_FOUND)
-    if rows is None:
+    if rows is None or rows.nbytes > _MOST_BYTES:
         return None
-    return session.createDataFrame(rows, schema=schema) if rows.num_rows else session.createDataFrame([], schema)
+    return arrow_frame(session, rows, schema)
 
 
 def _plain_table(location: str, version: int) -> DeltaTable | None:

@@ -139,6 +139,8 @@ class Recomputation:
         return frame
 
     def _register(self, name: str, table: pa.Table) -> None:
+        if table.num_rows:  # PySpark leaves out what follows two chunks without rows
+            table = pa.Table.from_batches([batch for batch in table.to_batches() if batch.num_rows])
         self._spark.createDataFrame(table).createOrReplaceTempView(name)
 
 

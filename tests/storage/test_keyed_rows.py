@@ -111,3 +111,11 @@ def test_nested_columns_are_left_to_spark(spark: SparkSession, tmp_path: Path) -
     found = looked_up_rows(spark, location, 0, keys, ["shop"])
     assert found is not None
     assert [tuple(row) for row in found.collect()] == [("a", 1)]
+
+
+def test_rows_of_the_last_of_many_files_come(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "table")
+    for number in range(4):
+        write_deltalake(location, pa.table({"k": [f"k{number}"], "n": [number]}), mode="append")
+    wanted = [rows_of_keys(spark, location, 3, pa.table({"k": [f"k{number}"]})).collect() for number in range(4)]
+    assert [[row.n for row in found] for found in wanted] == [[0], [1], [2], [3]]
