@@ -1,0 +1,120 @@
+"""A process that dies before or after any of its effects, with real tables: readers see what they saw, or all of the
+run; and the next run gives the same rows as if nothing had happened.
+
+Effects are the commits of a view's state, of its rows set aside and of its rows, the publication and the records. Once
+dead, a process does nothing more: what another thread of it was about to commit does not happen either.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+
+from lakehouse.run.delta_warehouse import DeltaWarehouse
+from lakehouse.storage.change_commit import StagedChange
+from lakehouse.storage.staged_write import StagedWrite
+from tests.run.judged_project import QUERIES, JudgedProject
+from tests.run.random_rules import Row
+
+pytestmark = pytest.mark.spark
+
+EFFECTS: tuple[tuple[type[Any], str], ...] = (
+    (StagedChange, "commit"),
+    (StagedWrite, "commit"),
+    (DeltaWarehouse, "publish"),
+    (DeltaWarehouse, "record_run_started"),
+    (DeltaWarehouse, "record_run_ended"),
+)
+
+
+class Died(Exception):
+    """The process ended here."""
+
+
+class Mortal:
+    """Counts effects and ends the process at the one chosen: before it (an even number) or after it (an odd one)."""
+
+    def __init__(self, at: int | None) -> None:
+        self.at = at
+        self.places: list[str] = []
+        self.is_dead = False
+        self._lock = threading.RLock()
+
+    def effect(self, whole: Callable[..., Any]) -> Callable[..., Any]:
+        def around(*given: Any, **named: Any) -> Any:
+            with self._lock:
+                self._come(f"before {whole.__qualname__}")
+                found = whole(*given, **named)
+                self._come(f"after {whole.__qualname__}")
+                return found
+
+        return around
+
+    def _come(self, place: str) -> None:
+        if not self.is_dead:
+            self.places.append(place)
+            self.is_dead = len(self.places) - 1 == self.at
+        if self.is_dead:
+            raise Died
+
+
+def attempt(project: JudgedProject, monkeypatch: pytest.MonkeyPatch, at: int | None) -> Mortal:
+    """One run that dies at a place, or counts the places."""
+    mortal = Mortal(at)
+    with monkeypatch.context() as patched:
+        for kind, name in EFFECTS:
+            patched.setattr(kind, name, mortal.effect(getattr(kind, name)))
+        try:
+            project.attempt()
+        except Died:
+            assert mortal.is_dead
+    return mortal
+
+
+@pytest.mark.parametrize("places", [(4, 11, 18), pytest.param(tuple(range(44)), marks=pytest.mark.long)])
+def test_the_next_run_gives_the_same_wherever_the_last_one_died(
+    spark: SparkSession, tmp_path: Path, places: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = 17
+    print(f"seed {seed}")
+    project = JudgedProject(tmp_path, seed)
+    plain = spark.newSession()
+
+    def query(text: str) -> list[Row]:
+        for name in "ab":
+            rows = DeltaTable(str(tmp_path / "outside" / name)).to_pyarrow_table()
+            plain.createDataFrame(rows).createOrReplaceTempView(name)
+        found = plain.sql(text.replace("raw.", "")).toArrow()
+        return list(zip(*[found.column(name).to_pylist() for name in ("k", "n", "t")], strict=True))
+
+    def readers_see() -> dict[str, Any]:
+        return {name: (project.rows(name), project.aside(name)) for name in QUERIES}
+
+    project.run()
+    died: set[str] = set()
+    modes: set[str] = set()
+    for at in places:
+        done = project.change() or project.change()
+        before = readers_see()
+        mortal = attempt(project, monkeypatch, at)
+        died.update(mortal.places[at : at + 1])
+        if "after publish" not in " ".join(mortal.places).replace("DeltaWarehouse.", ""):
+            assert readers_see() == before, f"{done}; died {mortal.places[-1]}"
+        outcome = project.run()
+        modes.update(step.step.mode.value for step in outcome.steps)
+        differing = project.differences(query)
+        if "after StagedChange.commit" in mortal.places or "after StagedWrite.commit" in mortal.places:
+            # Verdicts on rows that only the dead run saw died with it; a check judges that version.
+            differing = [found for found in differing if ": failed, of" not in found]
+        assert not differing, "\n".join([done, f"died {mortal.places[-1]}", *differing])
+    assert died
+    assert modes >= {"aggregate", "keys"}
+    if len(places) > len(EFFECTS) * 4:
+        names = {f"{kind.__name__}.{name}" for kind, name in EFFECTS}
+        assert died == {f"{side} {name}" for side in ("before", "after") for name in names}
