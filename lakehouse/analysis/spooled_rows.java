@@ -61,7 +61,7 @@ public class SpooledRows {
             this.atOnce = Math.max(2, rows.context().defaultParallelism());
         }
 
-        public Object apply(Object stream) throws IOException {
+        public Object apply(Object stream) throws Throwable {
             DataOutputStream out = new DataOutputStream(new BufferedOutputStream((OutputStream) stream, 1 << 16));
             rows.persist(StorageLevel.DISK_ONLY());
             Watch watch = new Watch(this);
@@ -76,16 +76,16 @@ public class SpooledRows {
                     send(sent, out);
                 }
                 out.writeInt(END);
-            } catch (RuntimeException error) {
-                out.writeInt(tooLarge ? TOO_LARGE : FAILED);
+                out.flush();
+            } catch (Throwable error) {
+                out.writeInt(tooLarge ? TOO_LARGE : FAILED); // fails once more where nobody reads any more
                 out.flush();
                 throw error;
-            } finally { // an IOException: nobody reads any more
+            } finally {
                 watch.cancel();
                 cancel();
                 rows.unpersist(false);
             }
-            out.flush();
             return BoxedUnit.UNIT;
         }
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pyspark.serializers import read_int
 from pyspark.sql import DataFrame
 from pyspark.util import local_connect_and_auth
 
 from lakehouse.analysis.java_source import compiled
 
 _END, _FAILED, _TOO_LARGE = 0, -1, -2
+_BROKEN = "Spark ended in the middle of a result"
 
 
 class SpoolTooLarge(Exception):
@@ -31,7 +31,8 @@ def spooled_batches(frame: DataFrame, most_waiting: int) -> Iterator[bytes]:
     """The frame's rows as Arrow record batches without their schema. Nothing runs before the first is asked for.
 
     `most_waiting` are the bytes of rows that may wait on this machine's disk; more raise SpoolTooLarge. (On a cluster
-    the executors' disks bound it.) Raises what Spark raises. Closing the iterator stops the work.
+    the executors' disks bound it.) Raises what Spark raises, EOFError where it ends. Closing the iterator stops the
+    work.
     """
     jvm: Any = frame.sparkSession._jvm
     spool = compiled(jvm, ("spooled_rows.java", "SpooledRows"))
@@ -39,8 +40,11 @@ def spooled_batches(frame: DataFrame, most_waiting: int) -> Iterator[bytes]:
     stream, socket = local_connect_and_auth(port, secret)
     try:
         socket.settimeout(None)
-        while (length := read_int(stream)) > _END:
-            yield stream.read(length)
+        while (length := _length(stream)) > _END:
+            batch = stream.read(length)
+            if len(batch) < length:
+                raise EOFError(_BROKEN)
+            yield batch
         if length == _TOO_LARGE:
             raise SpoolTooLarge
         if length == _FAILED:
@@ -48,3 +52,10 @@ def spooled_batches(frame: DataFrame, most_waiting: int) -> Iterator[bytes]:
     finally:
         stream.close()
         socket.close()
+
+
+def _length(stream: Any) -> int:
+    found = stream.read(4)
+    if len(found) < 4:  # not the end: that is told
+        raise EOFError(_BROKEN)
+    return int.from_bytes(found, signed=True)

@@ -68,6 +68,8 @@ def engine_failures() -> Iterator[None]:
     except (PySparkException, Py4JError) as error:
         found = describe_failure(error)
         raise EngineFailed(condition=found.condition, sql_state=found.sql_state) from None
+    except EOFError:
+        raise EngineFailed(condition=None, sql_state=None) from None
     except GateError as error:
         raise EngineFailed(condition=error.condition, sql_state=error.sql_state) from None
     except QueryError as error:
