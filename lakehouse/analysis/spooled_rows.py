@@ -58,4 +58,4 @@ def _length(stream: Any) -> int:
     found = stream.read(4)
     if len(found) < 4:  # not the end: that is told
         raise EOFError(_BROKEN)
-    return int.from_bytes(found, signed=True)
+    return int.from_bytes(found, "big", signed=True)
