@@ -48,8 +48,8 @@ public class SpooledRows {
         private final int partitions;
         private final int atOnce;
         private int asked; // partitions that have been asked for
-        private Job job; // of the partition that is being sent
-        private Job next; // of those after it, once all of `job` are there
+        private volatile Job job; // of the partition that is being sent
+        private volatile Job next; // of those after it, once all of `job` are there
         private volatile int sent; // partitions
         private volatile boolean tooLarge;
 
@@ -80,7 +80,8 @@ public class SpooledRows {
             } catch (Throwable error) {
                 out.writeInt(tooLarge ? TOO_LARGE : FAILED); // fails once more where nobody reads any more
                 out.flush();
-                throw error;
+                // The server waits for ever for the result of a function that ends with an Error.
+                throw error instanceof Error ? new IllegalStateException(error) : error;
             } finally {
                 watch.cancel();
                 cancel();
@@ -127,15 +128,23 @@ public class SpooledRows {
         }
 
         private Job started() {
+            if (tooLarge) throw new IllegalStateException("too much waits already");
             Job made = new Job(asked, Math.min(partitions, asked + atOnce));
             asked = made.end;
             made.start(rows);
             return made;
         }
 
-        private void cancel() {
-            if (job != null && !job.action.isCompleted()) job.action.cancel();
-            if (next != null && !next.action.isCompleted()) next.action.cancel();
+        /** Ends what is still computed; answers whether anything was. */
+        private boolean cancel() {
+            boolean ended = false;
+            Job[] known = new Job[] {job, next};
+            for (int place = 0; place < known.length; place++) {
+                if (known[place] == null || known[place].action.isCompleted()) continue;
+                known[place].action.cancel();
+                ended = true;
+            }
+            return ended;
         }
 
         /** How many bytes of partitions that are not sent yet are in files of this machine. */
@@ -149,9 +158,7 @@ public class SpooledRows {
         }
 
         void look() {
-            if (tooLarge || waiting() <= most) return;
-            tooLarge = true;
-            cancel();
+            if (!tooLarge && waiting() > most) tooLarge = cancel();
         }
     }
 
@@ -217,7 +224,7 @@ public class SpooledRows {
         public void run() {
             try {
                 sending.look();
-            } catch (RuntimeException ended) {
+            } catch (Throwable ended) { // would end the timer, and with it every watch to come
                 cancel();
             }
         }

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from lakehouse.catalog.current_policy import CurrentPolicy
@@ -203,9 +204,9 @@ class SparkQueryService:
 
 
 def _private_folders(configuration: Mapping[str, str]) -> Sequence[PrivateFolder]:
-    """Where Spark may keep rows while it works, closed to other users: within the places it would take anyway. On a
-    cluster its workers' folders are not ours to choose."""
-    if not is_local(configuration.get("spark.master", "local[*]")):
+    """Where Spark may keep rows while it works, closed to other users: within the places it would take anyway. A Spark
+    that runs already has its folders, and those of a cluster's workers are not ours to choose."""
+    if SparkContext._active_spark_context is not None or not is_local(configuration.get("spark.master", "local[*]")):
         return ()
     default = configuration.get("spark.local.dir", tempfile.gettempdir())
     listed = os.environ.pop("SPARK_LOCAL_DIRS", default)  # would count for more than the setting

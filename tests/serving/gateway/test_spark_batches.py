@@ -89,6 +89,22 @@ def test_who_reads_slowly_holds_neither_memory_nor_cores_nor_ever_more_disk(spar
     assert (found, jobs(spark, "slow")) == (100_000, 5)
 
 
+def test_what_is_lost_with_an_executor_is_computed_again(spark: SparkSession) -> None:
+    frame = spark.range(0, 40_000, 1, 4).selectExpr("id", "repeat('x', 2000) AS s")
+    with job_group(spark, "lost"), closing(arrow_batches(frame, arrow_schema(frame))) as batches:
+        found = next(batches).column(0).to_pylist()
+        wait_for(lambda: not spark.sparkContext.statusTracker().getActiveJobsIds())
+        jvm: Any = spark._jvm
+        numbers = [tuple(map(int, path.name.split("_")[1:])) for path in stored(spark)]
+        assert (numbers[-1][0], 1) in numbers
+        for rows, partition in numbers[1:]:
+            block = jvm.org.apache.spark.storage.RDDBlockId(rows, partition)
+            jvm.org.apache.spark.SparkEnv.get().blockManager().removeBlock(block, True)
+        found += [value for batch in batches for value in batch.column(0).to_pylist()]
+    assert found == list(range(40_000))
+    assert jobs(spark, "lost") > 2
+
+
 def test_who_stops_reading_ends_the_work(spark: SparkSession) -> None:
     frame = spark.range(0, 2_000_000, 1, 20)
     with job_group(spark, "left"), closing(arrow_batches(frame, arrow_schema(frame))) as batches:
