@@ -60,6 +60,17 @@ def test_rows_in_every_form(served: Served) -> None:
         assert connection.tables() == ["gold.orders"]
 
 
+def test_rows_as_a_frame_of_polars(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    polars = pytest.importorskip("polars")
+    with connect(served) as connection:
+        frame = connection.sql(ORDERS).to_polars()
+        assert isinstance(frame, polars.DataFrame)
+        assert frame.to_dict(as_series=False) == {"id": [0, 1], "owner": ["ana@corp", "ana@corp"]}
+        monkeypatch.setitem(sys.modules, "polars", None)
+        with pytest.raises(UsageError, match="polars is not installed"):
+            connection.sql(ORDERS).to_polars()
+
+
 def test_it_needs_no_spark(served: Served) -> None:
     code = (
         "import sys, lakehouse\n"
