@@ -104,8 +104,8 @@ public class SpooledRows {
                 }
                 done = true;
             } finally {
-                // A block that was not read to its end stays locked, and would wait for ever to be removed.
-                if (!done) blocks.releaseLock(block, scala.Option.empty());
+                // A block of this machine that was not read to its end stays locked, and could never be removed.
+                if (!done && blocks.getStatus(block).isDefined()) blocks.releaseLock(block, scala.Option.empty());
             }
             blocks.master().removeBlock(block);
         }
