@@ -20,6 +20,8 @@ import org.apache.spark.sql.catalyst.plans.logical.WithCTE;
 
 public class ValueSizes extends ExpressionSizes implements Function, Supplier {
 
+  private static final double MOST_LEVELS = 1000; // of a recursive table expression
+
   private final String growth;
   private final double mostRow;
 
@@ -175,6 +177,8 @@ public class ValueSizes extends ExpressionSizes implements Function, Supplier {
     }
     double most = loop.maxDepth().isDefined() ? ((Number) loop.maxDepth().get()).doubleValue() : 100; // 100 by default
     double levels = most < 0 ? INFINITE : most;
+    // Each level is planned in the driver, where nothing stops it, and takes the longer the more there were before.
+    if (levels > MOST_LEVELS) throw new TooLarge("recursion");
     Bound[] all = new Bound[first.length];
     for (int place = 0; place < first.length; place++) {
       Attribute column = (Attribute) loop.output().apply(place);
