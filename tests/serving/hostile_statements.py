@@ -554,8 +554,8 @@ TOO_LARGE = _all(
     {
         "sizes": [
             "SELECT repeat('x', 1000000000)",
-            "WITH RECURSIVE t(n) MAX RECURSION LEVEL 1000000 AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 99999) "
-            "SELECT max(n) FROM t",
+            "WITH RECURSIVE t(n) MAX RECURSION LEVEL 1000000 AS (SELECT 1 UNION ALL SELECT n + 1 FROM t "
+            "WHERE n < 100000) SELECT max(n) FROM t",
             "WITH RECURSIVE t(n) MAX RECURSION LEVEL 1001 AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT n FROM t",
             "SELECT length(repeat('x', 1000000000))",
             "SELECT length(repeat(repeat(repeat('x', 1000), 1000), 1000))",
