@@ -74,7 +74,7 @@ def test_no_partition_is_handed_over_whole(spark: SparkSession) -> None:
 
 
 def test_who_reads_slowly_holds_neither_memory_nor_cores_nor_ever_more_disk(spark: SparkSession) -> None:
-    frame = spark.range(0, 100_000, 1, 10).selectExpr("id", "repeat('x', 2000) AS s")  # a partition is 20 MB
+    frame = spark.range(0, 1_000_000, 1, 10).selectExpr("id", "repeat('x', 200) AS s")  # a partition is 20 MB
     with job_group(spark, "slow"), closing(arrow_batches(frame, arrow_schema(frame))) as batches:
         found = next(batches).num_rows
         tracker = spark.sparkContext.statusTracker()
@@ -86,11 +86,11 @@ def test_who_reads_slowly_holds_neither_memory_nor_cores_nor_ever_more_disk(spar
         for batch in batches:
             found += batch.num_rows
             assert len(stored(spark)) <= 4
-    assert (found, jobs(spark, "slow")) == (100_000, 5)
+    assert (found, jobs(spark, "slow")) == (1_000_000, 5)
 
 
 def test_what_is_lost_with_an_executor_is_computed_again(spark: SparkSession) -> None:
-    frame = spark.range(0, 40_000, 1, 4).selectExpr("id", "repeat('x', 2000) AS s")
+    frame = spark.range(0, 400_000, 1, 4).selectExpr("id", "repeat('x', 200) AS s")
     with job_group(spark, "lost"), closing(arrow_batches(frame, arrow_schema(frame))) as batches:
         found = next(batches).column(0).to_pylist()
         wait_for(lambda: not spark.sparkContext.statusTracker().getActiveJobsIds())
@@ -101,7 +101,7 @@ def test_what_is_lost_with_an_executor_is_computed_again(spark: SparkSession) ->
             block = jvm.org.apache.spark.storage.RDDBlockId(rows, partition)
             jvm.org.apache.spark.SparkEnv.get().blockManager().removeBlock(block, True)
         found += [value for batch in batches for value in batch.column(0).to_pylist()]
-    assert found == list(range(40_000))
+    assert found == list(range(400_000))
     assert jobs(spark, "lost") > 2
 
 
