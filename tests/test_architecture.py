@@ -147,6 +147,14 @@ def test_sizes() -> None:
                 assert count <= 6 or layer(path) == "pipelines", f"{place}: {count} parameters"
 
 
+def test_sizes_of_java_sources() -> None:
+    sources = sorted(PACKAGE.rglob("*.java"))
+    assert sources
+    for path in sources:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
+        assert not set(path.stem.split("_")) & (BANNED_WORDS | {"data"}), path
+
+
 def test_names() -> None:
     for path in modules():
         for part in path.relative_to(PACKAGE).with_suffix("").parts:

@@ -8,48 +8,26 @@ import java.util.IdentityHashMap;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.function.Supplier;
-import org.antlr.v4.runtime.CharStreams;
-import org.antlr.v4.runtime.Token;
 import org.apache.spark.SparkThrowable;
-import org.apache.spark.sql.catalyst.FunctionIdentifier;
-import org.apache.spark.sql.catalyst.TableIdentifier;
-import org.apache.spark.sql.catalyst.analysis.UnresolvedAttribute;
-import org.apache.spark.sql.catalyst.analysis.UnresolvedFunction;
-import org.apache.spark.sql.catalyst.analysis.UnresolvedGenerator;
 import org.apache.spark.sql.catalyst.analysis.UnresolvedRelation;
-import org.apache.spark.sql.catalyst.analysis.UnresolvedStar;
-import org.apache.spark.sql.catalyst.analysis.UnresolvedStarExceptOrReplace;
-import org.apache.spark.sql.catalyst.analysis.UnresolvedTableValuedFunction;
 import org.apache.spark.sql.catalyst.expressions.AttributeReference;
-import org.apache.spark.sql.catalyst.expressions.BaseGroupingSets;
-import org.apache.spark.sql.catalyst.expressions.Cast;
-import org.apache.spark.sql.catalyst.expressions.Cube;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.Literal;
 import org.apache.spark.sql.catalyst.expressions.NamedLambdaVariable;
-import org.apache.spark.sql.catalyst.expressions.objects.Invoke;
-import org.apache.spark.sql.catalyst.expressions.objects.StaticInvoke;
-import org.apache.spark.sql.catalyst.parser.SqlBaseLexer;
-import org.apache.spark.sql.catalyst.parser.UpperCaseCharStream;
 import org.apache.spark.sql.catalyst.plans.logical.LocalRelation;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
-import org.apache.spark.sql.catalyst.plans.logical.Project;
 import org.apache.spark.sql.catalyst.plans.logical.UnresolvedWith;
 import org.apache.spark.sql.catalyst.plans.logical.View;
 import org.apache.spark.sql.catalyst.trees.Origin;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
-import org.apache.spark.sql.catalyst.util.IntervalUtils;
 import org.apache.spark.sql.classic.Dataset;
 import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.types.Decimal;
-import org.apache.spark.sql.types.NullType;
 import org.apache.spark.unsafe.types.CalendarInterval;
 import org.apache.spark.unsafe.types.UTF8String;
 
-public class PlanWalk {
+public class PlanWalk extends PlanFacts {
   private static final long STACK_BYTES = 128L * 1024 * 1024; // reserved, not used, unless a query nests that deep
-  private static final int MOST_PARTS = 64; // of a dotted name
-  private static final int MOST_SETS = 1 << 12; // of columns to group by
 
   private final HashSet parsed;
   private final HashSet analysed;
@@ -87,7 +65,7 @@ public class PlanWalk {
       public void run() {
         try {
           org.apache.spark.sql.classic.SparkSession$.MODULE$.setActiveSession(session);
-          result.report = walk.nesting(text);
+          result.report = QueryText.refused(text, walk.deepest);
           if (result.report == null) {
             LogicalPlan plan = session.sessionState().sqlParser().parsePlan(text);
             result.report = walk.walk(plan, true);
@@ -116,68 +94,6 @@ public class PlanWalk {
     String report = walk(plan, false);
     Object large = report.startsWith("walked") ? ((Function) sizes.get()).apply(plan) : null;
     return large == null ? report : large(large);
-  }
-
-  /**
-   * Null if the text is one that the parser can be given. Its time grows with the square, or worse, of how deep
-   * brackets, types, lambdas, names and paths go, and long before it could say that it is too much. It writes out the
-   * sets of a CUBE in GROUPING SETS, and the zeros of a decimal with an exponent.
-   */
-  String nesting(String text) {
-    SqlBaseLexer lexer = new SqlBaseLexer(new UpperCaseCharStream(CharStreams.fromString(text)));
-    lexer.removeErrorListeners();
-    int depth = 0;
-    int types = 0;
-    int arrows = 0;
-    int colons = 0;
-    int parts = 0;
-    int cube = 0; // the depth that we are at inside of a CUBE
-    int columns = 0; // of it
-    double sets = 0;
-    int last = Token.EOF;
-    int beforeLast = Token.EOF;
-    for (Token token = lexer.nextToken(); token.getType() != Token.EOF; token = lexer.nextToken()) {
-      if (token.getChannel() != Token.DEFAULT_CHANNEL) continue;
-      int type = token.getType();
-      boolean closed = type == SqlBaseLexer.RIGHT_PAREN || type == SqlBaseLexer.RIGHT_BRACKET;
-      boolean opened = type == SqlBaseLexer.LEFT_PAREN || type == SqlBaseLexer.LEFT_BRACKET;
-      if (opened || type == SqlBaseLexer.CASE) depth++;
-      if ((closed || type == SqlBaseLexer.END) && depth > 0) depth--;
-      if (opened && last == SqlBaseLexer.CUBE) {
-        cube = depth;
-        columns = 1;
-      }
-      if (type == SqlBaseLexer.COMMA && depth == cube) columns++;
-      if (closed && cube > depth) {
-        sets += Math.pow(2, columns);
-        cube = 0;
-      }
-      if (sets > MOST_SETS || isHuge(token.getText())) return "large\n";
-      boolean typed = last == SqlBaseLexer.ARRAY || last == SqlBaseLexer.MAP || last == SqlBaseLexer.STRUCT;
-      if (typed && type == SqlBaseLexer.LT) types++;
-      if (type == SqlBaseLexer.ARROW) arrows++;
-      if (type == SqlBaseLexer.COLON) colons++;
-      if (type == SqlBaseLexer.DOT) parts = beforeLast == SqlBaseLexer.DOT ? parts + 1 : 1;
-      if (depth > deepest || types > deepest || arrows > deepest || colons > 4 * deepest || parts > MOST_PARTS) {
-        return "deep\n";
-      }
-      beforeLast = last;
-      last = type;
-    }
-    return null;
-  }
-
-  /** Whether it is a number with an exponent of more than three digits. */
-  private static boolean isHuge(String token) {
-    char first = token.charAt(0);
-    int exponent = token.toUpperCase().indexOf('E');
-    if (exponent < 1 || !(first == '.' || (first >= '0' && first <= '9'))) return false;
-    int digits = 0;
-    for (int place = exponent + 1; place < token.length(); place++) {
-      char character = token.charAt(place);
-      if (character >= '0' && character <= '9') digits++;
-    }
-    return digits > 3;
   }
 
   String failure(Throwable failure) {
@@ -258,121 +174,6 @@ public class PlanWalk {
     return facts;
   }
 
-  /** Writes what must be read of this node, if anything, and answers the number of facts then. */
-  private static int fact(StringBuilder out, Object node, int parent, int facts) {
-    if (node instanceof UnresolvedRelation) {
-      UnresolvedRelation relation = (UnresolvedRelation) node;
-      boolean plain = relation.options().isEmpty() && !relation.isStreaming();
-      field(start(out, "relation", parent), plain ? "plain" : "options");
-      fields(out, relation.multipartIdentifier());
-    } else if (node instanceof UnresolvedFunction) {
-      UnresolvedFunction function = (UnresolvedFunction) node;
-      field(start(out, "function", parent), function.isInternal() ? "internal" : "plain");
-      fields(out, function.nameParts());
-      String called = String.valueOf(function.nameParts().last()).toLowerCase();
-      if (called.equals("window") || called.equals("approx_count_distinct")) {
-        out.append('\n');
-        field(start(out, "copies", parent), String.valueOf(copies(called, function.arguments())));
-        facts++;
-      }
-    } else if (node instanceof UnresolvedGenerator) {
-      FunctionIdentifier function = ((UnresolvedGenerator) node).name();
-      field(start(out, "function", parent), "plain");
-      if (function.database().isDefined()) field(out, (String) function.database().get());
-      field(out, function.funcName());
-    } else if (node instanceof UnresolvedTableValuedFunction) {
-      UnresolvedTableValuedFunction function = (UnresolvedTableValuedFunction) node;
-      fields(start(out, "tvf", parent), function.name());
-    } else if (node instanceof UnresolvedAttribute) {
-      fields(start(out, "attribute", parent), ((UnresolvedAttribute) node).nameParts());
-    } else if (node instanceof UnresolvedStar && ((UnresolvedStar) node).target().isDefined()) {
-      fields(start(out, "attribute", parent), (scala.collection.Seq) ((UnresolvedStar) node).target().get());
-    } else if (node instanceof UnresolvedStarExceptOrReplace
-        && ((UnresolvedStarExceptOrReplace) node).target().isDefined()) {
-      fields(start(out, "attribute", parent),
-          (scala.collection.Seq) ((UnresolvedStarExceptOrReplace) node).target().get());
-    } else if (node instanceof UnresolvedWith) {
-      field(start(out, "with", parent), ((UnresolvedWith) node).allowRecursion() ? "recursive" : "plain");
-    } else if (node instanceof Project && stars((Project) node) > 1) {
-      field(start(out, "stars", parent), String.valueOf(stars((Project) node)));
-    } else if (node instanceof BaseGroupingSets) {
-      field(start(out, "copies", parent), String.valueOf(sets((BaseGroupingSets) node)));
-    } else if (node instanceof View) {
-      View view = (View) node;
-      TableIdentifier name = view.desc().identifier();
-      String form = view.isTempView() ? "temporary" : view.options().isEmpty() ? "persistent" : "options";
-      field(start(out, "view", parent), form);
-      field(out, name.catalog().isDefined() ? (String) name.catalog().get() : "");
-      field(out, name.database().isDefined() ? (String) name.database().get() : "");
-      field(out, name.table());
-    } else if (node instanceof AttributeReference && isMetadata((AttributeReference) node)) {
-      field(start(out, "metadata", parent), ((AttributeReference) node).name());
-    } else if (node instanceof Cast && isUntyped(((Cast) node).child())) {
-      Origin origin = ((Cast) node).child().origin();
-      if (!origin.startIndex().isDefined()) return facts;
-      field(start(out, "untyped", parent), String.valueOf(origin.startIndex().get()));
-      field(out, ((Cast) node).dataType().catalogString());
-    } else if (node instanceof StaticInvoke) {
-      StaticInvoke call = (StaticInvoke) node;
-      field(field(start(out, "static", parent), call.staticObject().getName()), call.functionName());
-    } else if (node instanceof Invoke) {
-      Invoke call = (Invoke) node;
-      field(field(start(out, "invoke", parent), call.targetObject().getClass().getName()), call.functionName());
-    } else {
-      return facts;
-    }
-    out.append('\n');
-    return facts + 1;
-  }
-
-  /** Whether it is a NULL as it is written, which gets a type by where it stands. */
-  private static boolean isUntyped(Expression expression) {
-    return expression instanceof Literal && ((Literal) expression).value() == null
-        && ((Literal) expression).dataType() instanceof NullType;
-  }
-
-  /** How many grouping sets there are: each is a copy of every row. */
-  private static double sets(BaseGroupingSets node) {
-    double given = ((scala.collection.Seq) ((scala.Product) node).productElement(0)).size();
-    return node instanceof Cube ? Math.pow(2, given) : given + 1;
-  }
-
-  /** How many windows a time is in, or how many thousands of registers a count keeps; infinite if it is not written. */
-  private static double copies(String called, scala.collection.Seq arguments) {
-    if (called.equals("window")) {
-      double length = arguments.size() > 1 ? micros(arguments.apply(1)) : 1;
-      double slide = arguments.size() > 2 ? micros(arguments.apply(2)) : length;
-      return length > 0 && slide > 0 ? length / slide : Double.POSITIVE_INFINITY;
-    }
-    if (arguments.size() < 2) return 1;
-    Object value = arguments.apply(1) instanceof Literal ? ((Literal) arguments.apply(1)).value() : null;
-    double error = value instanceof Number ? ((Number) value).doubleValue()
-        : value instanceof Decimal ? ((Decimal) value).toDouble() : 0;
-    return error > 0 ? 0.0012 / (error * error) : Double.POSITIVE_INFINITY;
-  }
-
-  private static double micros(Object duration) {
-    Object value = duration instanceof Literal ? ((Literal) duration).value() : null;
-    if (value instanceof Number) return ((Number) value).doubleValue();
-    if (!(value instanceof UTF8String)) return Double.NaN;
-    CalendarInterval interval = IntervalUtils.safeStringToInterval((UTF8String) value);
-    return interval == null ? Double.NaN : interval.days * 86400e6 + interval.microseconds;
-  }
-
-  /** How many stars stand in a SELECT. */
-  private static int stars(Project project) {
-    int found = 0;
-    scala.collection.Iterator each = project.projectList().iterator();
-    while (each.hasNext()) {
-      if (each.next() instanceof org.apache.spark.sql.catalyst.analysis.Star) found++;
-    }
-    return found;
-  }
-
-  private static boolean isMetadata(AttributeReference column) {
-    return column.metadata().contains("__metadata_col") || column.metadata().contains("__file_source_metadata_col");
-  }
-
   /**
    * Nothing below matters: columns, variables of lambdas and literals hold no plan, views are checked by name, rows are
    * not read.
@@ -429,29 +230,6 @@ public class PlanWalk {
     } else {
       pushProduct(open, (scala.Product) node, above, depth);
     }
-  }
-
-  private static StringBuilder start(StringBuilder out, String kind, int parent) {
-    return out.append(kind).append('\t').append(parent);
-  }
-
-  private static void fields(StringBuilder out, scala.collection.Seq values) {
-    scala.collection.Iterator elements = values.iterator();
-    while (elements.hasNext()) field(out, String.valueOf(elements.next()));
-  }
-
-  /** Tab, then the value, in which backslash, tab and line ends are escaped. */
-  private static StringBuilder field(StringBuilder out, String value) {
-    out.append('\t');
-    if (value == null) return out;
-    for (int index = 0; index < value.length(); index++) {
-      char character = value.charAt(index);
-      if (character == '\\') out.append("\\\\");
-      else if (character == '\t') out.append("\\t");
-      else if (character == '\n') out.append("\\n");
-      else out.append(character);
-    }
-    return out;
   }
 
   /** Of these class names, a line each: those that are `superName` or a subclass of it and can be made. */

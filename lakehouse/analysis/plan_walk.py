@@ -97,7 +97,12 @@ def _walk(session: SparkSession) -> Any:
 
 
 def _compile(gateway: Any) -> Any:
-    walk = compiled_class(gateway.jvm, ("plan_walk.java", "PlanWalk"))
+    walk = compiled_class(
+        gateway.jvm,
+        ("query_text.java", "QueryText"),
+        ("plan_facts.java", "PlanFacts"),
+        ("plan_walk.java", "PlanWalk"),
+    )
     return walk.newInstance(
         java_array(
             gateway,

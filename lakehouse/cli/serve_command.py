@@ -50,7 +50,7 @@ def execute(arguments: argparse.Namespace, screen: Screen) -> int:
     rules, tokens = CurrentRules(spec), AccessTokens(spec.warehouse)
     with StopRequest((signal.SIGINT, signal.SIGTERM), _end_at_once) as stop:
         service = SparkQueryService(
-            spec, rules, lambda: load_project(folder, target=arguments.target, variables=values)
+            spec, rules, lambda: load_project(folder, target=arguments.target, variables=values), limits=limits
         )
         try:
             with (

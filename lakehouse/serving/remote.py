@@ -15,7 +15,7 @@ from lakehouse.errors import AccessRefused, LakehouseError, QueryError, UsageErr
 from lakehouse.serving.gateway import messages
 
 if TYPE_CHECKING:
-    import polars  # type: ignore[import-not-found]  # optional: who has it may use it
+    import polars  # optional: who has it may use it
     from pandas import DataFrame as PandasFrame  # type: ignore[import-untyped]
 
 SCHEMES = ("grpc", "grpc+tls")
@@ -145,7 +145,7 @@ class RemoteResult:
             import polars as pl
         except ImportError:
             raise UsageError("polars is not installed.", hint="pip install polars") from None
-        return pl.from_arrow(self.to_arrow())
+        return pl.DataFrame(self.to_arrow())
 
     def _arriving(self) -> Iterator[Any]:
         with errors_named(self._address):

@@ -30,6 +30,7 @@ from lakehouse.serving.gateway.query_service import (
 from lakehouse.storage.audit_log import DENIED, FAILED, MALFORMED, OK, AuditEvent
 
 _AUDIT_SECONDS = 60.0
+_SECONDS_TO_END = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,11 +166,16 @@ class Queries:
             close()
 
     def close(self) -> None:
-        """Stops every query and waits for the threads."""
+        """Stops every query and waits for the threads, but not for ever for one that cannot be stopped."""
         with self._lock:
             running = list(self._running.values())
         for query in running:
             self.cancel(query)
+        ending = threading.Thread(target=self._end_threads, name="lakehouse-end", daemon=True)
+        ending.start()
+        ending.join(_SECONDS_TO_END)
+
+    def _end_threads(self) -> None:
         self._planners.shutdown(wait=True, cancel_futures=True)
         self._workers.shutdown(wait=True, cancel_futures=True)
 

@@ -6,13 +6,17 @@ of either makes a new seat, and what runs on the old one runs on.
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from lakehouse.catalog.current_policy import CurrentPolicy
@@ -26,16 +30,23 @@ from lakehouse.run.access_rules import rules_over
 from lakehouse.run.delta_warehouse import DeltaWarehouse
 from lakehouse.run.spark_side import SparkSide
 from lakehouse.serving.gateway.current_rules import CurrentRules
+from lakehouse.serving.gateway.limits import Limits
 from lakehouse.serving.gateway.query_service import EngineFailed, LimitExceeded, QueryResult, TableEntry
 from lakehouse.serving.gateway.seat import CheckedQuery, Seat
 from lakehouse.serving.gateway.spark_batches import arrow_batches, cancel_group, engine_failures, job_group
 from lakehouse.serving.principal_access import principal_access
 from lakehouse.serving.readable import TableVersion, external_tables, published_tables, reads_of_others, system_tables
+from lakehouse.storage.private_folder import PrivateFolder
+from lakehouse.storage.session_profile import is_local
 from lakehouse.storage.table_log import newest_version
 
 _MOST_SEATS = 64
 # By default a query that finds no memory ends the whole of Spark, and with it everyone's queries; so only its own.
-_SERVER_SETTINGS = {"spark.executor.killOnFatalError.depth": "0"}
+_SERVER_SETTINGS = {
+    "spark.executor.killOnFatalError.depth": "0",
+    # pyspark would compress the rows that wait on disk: a tenth of the time that a million of them takes.
+    "spark.rdd.compress": "false",
+}
 Answer = TypeVar("Answer")
 
 
@@ -51,11 +62,25 @@ class _Place:
 class SparkQueryService:
     """Implements `QueryService` for one project. Starts Spark when it is made; `close` ends it."""
 
-    def __init__(self, spec: ProjectSpec, rules: CurrentRules, load_definitions: Callable[[], Project]) -> None:
+    def __init__(
+        self,
+        spec: ProjectSpec,
+        rules: CurrentRules,
+        load_definitions: Callable[[], Project],
+        *,
+        limits: Limits | None = None,
+    ) -> None:
         self._spec, self._rules, self._load_definitions = spec, rules, load_definitions
+        self._most_waiting = (limits or Limits()).bytes
         self._warehouse = DeltaWarehouse(spec)
-        self._spark = SparkSide(replace(spec, configuration={**spec.configuration, **_SERVER_SETTINGS}))
-        self._session: SparkSession = self._spark.session()
+        self._folders = _private_folders(spec.configuration)
+        places = {"spark.local.dir": ",".join(str(folder.path) for folder in self._folders)} if self._folders else {}
+        self._spark = SparkSide(replace(spec, configuration={**spec.configuration, **_SERVER_SETTINGS, **places}))
+        try:
+            self._session: SparkSession = self._spark.session()
+        except BaseException:
+            self._remove_folders()
+            raise
         self._places: OrderedDict[Principal, _Place] = OrderedDict()
         self._published: tuple[int, Publication | None] = (-2, None)
         self._known_rules: tuple[tuple[str, int], InheritedRules] | None = None
@@ -100,10 +125,15 @@ class SparkQueryService:
         """Ends Spark."""
         self._places.clear()
         self._spark.close()
+        self._remove_folders()
 
     def _rows(self, checked: CheckedQuery, query_id: str) -> Iterator[Any]:
         with self._group(query_id), engine_failures():
-            yield from arrow_batches(checked.frame, checked.schema)
+            yield from arrow_batches(checked.frame, checked.schema, self._most_waiting)
+
+    def _remove_folders(self) -> None:
+        for folder in self._folders:
+            folder.remove()
 
     @contextmanager
     def _group(self, query_id: str) -> Iterator[None]:
@@ -171,3 +201,13 @@ class SparkQueryService:
             with suppress(DefinitionError):
                 others = external_tables(self._load_definitions(), publication)
         return {**system_tables(self._spec), **others, **published_tables(self._spec, publication)}
+
+
+def _private_folders(configuration: Mapping[str, str]) -> Sequence[PrivateFolder]:
+    """Where Spark may keep rows while it works, closed to other users: within the places it would take anyway. A Spark
+    that runs already has its folders, and those of a cluster's workers are not ours to choose."""
+    if SparkContext._active_spark_context is not None or not is_local(configuration.get("spark.master", "local[*]")):
+        return ()
+    default = configuration.get("spark.local.dir", tempfile.gettempdir())
+    listed = os.environ.pop("SPARK_LOCAL_DIRS", default)  # would count for more than the setting
+    return [PrivateFolder(Path(place.strip()).expanduser().resolve()) for place in listed.split(",") if place.strip()]

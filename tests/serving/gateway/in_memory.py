@@ -25,6 +25,7 @@ class InMemoryService:
     def __init__(self) -> None:
         self.cancelled: list[str] = []
         self.closed = threading.Event()
+        self.released = threading.Event()
         self.texts: list[str] = []
         self._stop = threading.Event()
 
@@ -76,6 +77,8 @@ class InMemoryService:
                 if "stuck" in text and number == 1:
                     self._stop.wait(20)
                     raise EngineFailed(condition="CANCELLED", sql_state=None)
+                if "deaf" in text and number == 1:
+                    self.released.wait(60)
                 yield pa.record_batch([[number], [str(principal)]], schema=ORDERS)
         finally:
             self.closed.set()

@@ -1,9 +1,8 @@
-"""The JDBC driver for Flight SQL, unmodified, against the gateway. Needs its jar (`flight-sql-jdbc-driver`)."""
+"""The JDBC driver for Flight SQL, unmodified, against the gateway."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -14,18 +13,16 @@ from lakehouse.storage.audit_log import read_audit
 from tests.serving.gateway.conftest import Served
 from tests.serving.gateway.hr_site import hr_site
 from tests.serving.gateway.in_memory import ANA
+from tests.serving.gateway.jdbc_driver import driver_jar
 
-JAR = os.environ.get("FLIGHT_SQL_JDBC_DRIVER", "")
 CLIENT, TYPES = (Path(__file__).with_name(f"{name}.java") for name in ("JdbcClient", "JdbcTypes"))
 OPENED = "--add-opens=java.base/java.nio=ALL-UNNAMED"  # Arrow's Java library needs it
 
 
-@pytest.mark.long
-@pytest.mark.skipif(not JAR, reason="FLIGHT_SQL_JDBC_DRIVER does not name the driver's jar")
 @pytest.mark.parametrize("user", ["token", str(ANA)])
 def test_jdbc(served: Served, user: str) -> None:
     port = served.address.rpartition(":")[2]
-    command = ["java", OPENED, "-cp", JAR, str(CLIENT), port, user, served.token(ANA)]
+    command = ["java", OPENED, "-cp", str(driver_jar()), str(CLIENT), port, user, served.token(ANA)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.splitlines() == [
         "row 0 ana@corp",
@@ -43,14 +40,12 @@ def test_jdbc(served: Served, user: str) -> None:
     assert served.service.texts[1] == "SELECT * FROM orders WHERE id = 'it\\'s'"
 
 
-@pytest.mark.long
 @pytest.mark.spark
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-@pytest.mark.skipif(not JAR, reason="FLIGHT_SQL_JDBC_DRIVER does not name the driver's jar")
 def test_jdbc_binds_values_of_every_kind(spark: SparkSession, tmp_path: Path) -> None:
     with hr_site(tmp_path) as site:
         port = site.gateway.address.rpartition(":")[2]
-        command = ["java", OPENED, "-cp", JAR, str(TYPES), port, site.token()]
+        command = ["java", OPENED, "-cp", str(driver_jar()), str(TYPES), port, site.token()]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         asked = [json.loads(row["request_params"]).get("commandText") for row in read_audit(site.warehouse)]
     lines = done.stdout.splitlines()

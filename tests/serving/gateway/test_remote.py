@@ -19,7 +19,7 @@ import pytest
 import lakehouse
 from lakehouse.catalog.principal import Principal
 from lakehouse.errors import AccessRefused, LakehouseError, QueryError, UsageError
-from lakehouse.serving.gateway import messages
+from lakehouse.serving.gateway import messages, queries
 from lakehouse.serving.gateway.gateway import Listening
 from lakehouse.serving.gateway.limits import Limits
 from lakehouse.serving.gateway.wire import pack, write_message
@@ -58,6 +58,17 @@ def test_rows_in_every_form(served: Served) -> None:
         connection.sql(ORDERS)
     with connect(served, BOB) as connection:
         assert connection.tables() == ["gold.orders"]
+
+
+def test_rows_as_a_frame_of_polars(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    polars = pytest.importorskip("polars")
+    with connect(served) as connection:
+        frame = connection.sql(ORDERS).to_polars()
+        assert isinstance(frame, polars.DataFrame)
+        assert frame.to_dict(as_series=False) == {"id": [0, 1], "owner": ["ana@corp", "ana@corp"]}
+        monkeypatch.setitem(sys.modules, "polars", None)
+        with pytest.raises(UsageError, match="polars is not installed"):
+            connection.sql(ORDERS).to_polars()
 
 
 def test_it_needs_no_spark(served: Served) -> None:
@@ -306,6 +317,23 @@ def test_the_gateway_ends_while_a_client_does_not_read(served: Served) -> None:
     assert served.service.closed.wait(20)
     connection.close()
     del batches
+
+
+def test_the_gateway_ends_although_a_query_cannot_be_stopped(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "_SECONDS_TO_END", 0.2)
+    ended = threading.Event()
+
+    def end() -> None:
+        served.gateway._server.end_queries()
+        ended.set()
+
+    with connect(served) as connection:
+        batches = connection.sql("deaf").batches()
+        next(batches)
+        threading.Thread(target=end).start()
+        in_time = ended.wait(30)
+        served.service.released.set()
+        assert in_time
 
 
 def test_many_clients_at_once_get_rows_of_their_own(served: Served) -> None:

@@ -7,12 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import lakehouse
 from lakehouse.errors import AccessRefused, LakehouseError
+from lakehouse.storage.private_folder import PrivateFolder
 from tests.serving.gateway.hr_project import make_hr_project
 from tests.serving.gateway.served_process import lakehouse as command
 from tests.serving.gateway.served_process import secret_of, serving
@@ -53,16 +55,20 @@ def is_there(process: int) -> bool:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are looked up in /proc")
-def test_rules_changed_by_sql_hold_from_the_next_query(project: Path) -> None:
+def test_rules_changed_by_sql_hold_from_the_next_query(project: Path, tmp_path: Path) -> None:
     ana, bob = create_token(project, "ana"), create_token(project, "bob")
 
     def rule(statement: str) -> None:
         done = command("sql", statement, "--as", "root@corp", "--project", project)
         assert done.returncode == 0, done.stderr
 
-    with serving([*SERVE, str(project)]) as served:
+    with serving([*SERVE, str(project)], env={**os.environ, "TMPDIR": str(tmp_path)}) as served:
         below = descendants(served.process.pid)
         assert below
+        # Spark makes its folder of blocks open to everyone; so it lies in one that is not.
+        (kept,) = [path.parent for path in tmp_path.rglob("blockmgr-*")]
+        assert kept.parent == tmp_path
+        assert kept.stat().st_mode & 0o777 == 0o700
         with (
             lakehouse.connect(served.address, token=ana) as as_ana,
             lakehouse.connect(served.address, token=bob) as as_bob,
@@ -89,6 +95,7 @@ def test_rules_changed_by_sql_hold_from_the_next_query(project: Path) -> None:
         assert (served.process.returncode, "Traceback" in errors) == (0, False)
         assert '"served"' in output
         assert [process for process in below if is_there(process)] == []
+        assert list(tmp_path.iterdir()) == []
     done = command("audit", "--denied", "--json", "--project", project)
     assert len(done.stdout.splitlines()) == 2
     assert command("audit", "--verify", "--project", project).returncode == 0
@@ -99,6 +106,7 @@ def test_off_loopback_it_wants_tls(project: Path) -> None:
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are looked up in /proc")
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_over_tls(project: Path, tmp_path: Path) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
@@ -117,7 +125,8 @@ def test_over_tls(project: Path, tmp_path: Path) -> None:
     named = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     subprocess.run([*made, *named, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
     token = create_token(project, "ana")
-    with serving([*SERVE, str(project), "--tls-cert", str(certificate), "--tls-key", str(key)]) as served:
+    command_line = [*SERVE, str(project), "--tls-cert", str(certificate), "--tls-key", str(key)]
+    with serving(command_line, env={**os.environ, "SPARK_LOCAL_DIRS": str(tmp_path / "disk")}) as served:
         assert served.address.startswith("grpc+tls://127.0.0.1:")
         with lakehouse.connect(served.address, token=token, certificate=certificate) as connection:
             assert connection.sql(TITLES).to_arrow()["title"].to_pylist() == ["labs", "sales"]
@@ -128,3 +137,13 @@ def test_over_tls(project: Path, tmp_path: Path) -> None:
             lakehouse.connect(served.address.replace("grpc+tls", "grpc"), token=token) as plain,
         ):
             plain.sql(TITLES)
+        below = descendants(served.process.pid)
+        (kept,) = (tmp_path / "disk").iterdir()
+        os.kill(served.process.pid, signal.SIGKILL)
+        ends = time.monotonic() + 120
+        while any(map(is_there, below)):  # the JVM notices by itself
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+        assert list(kept.glob("blockmgr-*")) == []
+        PrivateFolder(tmp_path / "disk").remove()  # as the next one that is served does
+        assert list((tmp_path / "disk").iterdir()) == []
