@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from itertools import islice
 
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.definition.sql_text import tokenize
@@ -18,45 +18,68 @@ from lakehouse.quality.rule import RowRule, TableRule, TableRuleKind
 from lakehouse.quality.verdict import Samples
 
 AT_MOST = 5  # rows of a rule
-_LOOKED_AT = 2_000  # rows that violate some rule
+_LOOKED_AT = 2_000  # rows that one job brings
 _FIRST = 3  # columns, where no column is known to matter
-_RULE = "__rule"
 _OF_KEYS = (TableRuleKind.UNIQUE, TableRuleKind.REFERENCE)
 
 
-def violating_rows(frame: DataFrame, rules: Sequence[RowRule], key: Iterable[str]) -> dict[str, Samples]:
+def violating_rows(
+    frame: DataFrame, rules: Sequence[RowRule], key: Iterable[str], counts: Mapping[str, int | None]
+) -> dict[str, Samples]:
     """Rows of a frame that violate each of the rules, by its name: at most `AT_MOST` of each, as JSON values by
-    column. One job that ends when `_LOOKED_AT` rows violate some rule, and another for rules of which it saw too few;
-    none without rules."""
+    column. `counts` are how many rows violate each of them, by name, as far as that is known.
+
+    One job brings all rows of the rules that few violate, and reads the columns of these rules alone. Another looks
+    for the rest and ends when it has `_LOOKED_AT` rows; one more follows for rules of which it saw too few by then.
+    """
+    wanted = {rule.name: _columns(rule, frame, key) for rule in rules}
+    few = _few(rules, counts)
+    found, _ = _look(frame, few, wanted, None)
+    left = [rule for rule in rules if rule not in few]
+    while left:
+        seen, is_all = _look(frame, left, wanted, _LOOKED_AT)
+        found |= seen
+        scarce = [rule for rule in left if len(seen[rule.name]) < AT_MOST]
+        left = scarce if not is_all and len(scarce) < len(left) else []
+    return {rule.name: found[rule.name] for rule in rules}
+
+
+def _few(rules: Sequence[RowRule], counts: Mapping[str, int | None]) -> list[RowRule]:
+    """The rules that the fewest rows violate, as many as one job can bring all rows of."""
+    few: list[RowRule] = []
+    known = 0
+    for count, rule in sorted(
+        ((count, rule) for rule in rules if (count := counts.get(rule.name)) is not None), key=lambda each: each[0]
+    ):
+        known += count
+        if known > _LOOKED_AT:
+            break
+        few.append(rule)
+    return few
+
+
+def _look(
+    frame: DataFrame, rules: Sequence[RowRule], wanted: Mapping[str, Sequence[str]], at_most: int | None
+) -> tuple[dict[str, Samples], bool]:
+    """The first rows that violate each of the rules, and whether all that violate one were looked at. One job for all
+    of them, over `at_most` rows."""
     if not rules:
-        return {}
-    wanted = [_columns(rule, frame, key) for rule in rules]
-    every = list(dict.fromkeys(name for names in wanted for name in names))
-    shown = [_shown(frame, name).alias(f"c{place}") for place, name in enumerate(every)]
-    found: list[list[Mapping[str, Any]]] = [[] for _ in rules]
-
-    def note(number: int, row: Row) -> None:
-        if len(found[number]) < AT_MOST:
-            found[number].append({name: json_value(row[f"c{every.index(name)}"]) for name in wanted[number]})
-
-    numbers = range(len(rules))
+        return {}, True
+    every = list(dict.fromkeys(name for rule in rules for name in wanted[rule.name]))
     tests = [F.coalesce(F.expr(rule.violation), F.lit(False)) for rule in rules]
-    verdicts = [test.alias(f"v{number}") for number, test in enumerate(tests)]
-    seen = frame.where(reduce(Column.__or__, tests)).select(*verdicts, *shown).limit(_LOOKED_AT).collect()
-    for row in seen:
-        for number in numbers:
-            if row[f"v{number}"]:
-                note(number, row)
-    scarce = [number for number in numbers if len(found[number]) < AT_MOST] if len(seen) == _LOOKED_AT else []
-    if scarce:
-        parts = [
-            frame.where(tests[number]).limit(AT_MOST).select(F.lit(number).alias(_RULE), *shown) for number in scarce
-        ]
-        for number in scarce:
-            found[number].clear()
-        for row in reduce(DataFrame.unionAll, parts).collect():
-            note(row[_RULE], row)
-    return {rule.name: tuple(rows) for rule, rows in zip(rules, found, strict=True)}
+    rows = frame.where(reduce(Column.__or__, tests)).select(
+        *(test.alias(f"v{number}") for number, test in enumerate(tests)),
+        *(_shown(frame, name).alias(f"c{place}") for place, name in enumerate(every)),
+    )
+    seen = (rows if at_most is None else rows.limit(at_most)).collect()
+    found = {
+        rule.name: tuple(
+            {name: json_value(row[f"c{every.index(name)}"]) for name in wanted[rule.name]}
+            for row in islice((row for row in seen if row[f"v{number}"]), AT_MOST)
+        )
+        for number, rule in enumerate(rules)
+    }
+    return found, len(seen) != at_most
 
 
 def violating_tables(frame: DataFrame, rules: Iterable[TableRule], context: JudgingContext) -> dict[str, Samples]:

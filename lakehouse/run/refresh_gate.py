@@ -88,12 +88,13 @@ class RefreshGate:
 
     def _with_samples(self, found: tuple[Judgement, ...], rows: DataFrame | None) -> tuple[Judgement, ...]:
         """What refuses the refresh, with some of what violates it. The others cost no further pass: a check looks."""
-        refusing = [judgement.rule for judgement in found if judgement.refuses and judgement.verdict.failed_records]
-        of_rows = [rule for rule in refusing if isinstance(rule, RowRule)]
-        of_keys = [rule for rule in refusing if isinstance(rule, TableRule)]
+        refusing = [judgement for judgement in found if judgement.refuses and judgement.verdict.failed_records]
+        of_rows = [judgement.rule for judgement in refusing if isinstance(judgement.rule, RowRule)]
+        of_keys = [judgement.rule for judgement in refusing if isinstance(judgement.rule, TableRule)]
+        counts = {judgement.rule.name: judgement.verdict.failed_records for judgement in refusing}
         samples: dict[str, Samples] = {}
         if rows is not None:
-            samples |= violating_rows(rows, of_rows, self._dataset.layout.primary_key)
+            samples |= violating_rows(rows, of_rows, self._dataset.layout.primary_key, counts)
         if self._after is not None:
             samples |= violating_tables(self._after, of_keys, self._context)
         return with_samples(found, samples)

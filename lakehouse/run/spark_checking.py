@@ -73,11 +73,11 @@ class SparkChecking:
 
     def _samples(self, frame: DataFrame, judged: Sequence[Judgement], task: TableTask) -> dict[str, Samples]:
         """Some of what violates the rules that are not met."""
-        failing = {each.rule.name for each in judged if each.verdict.status is Status.FAILED}
+        failing = {each.rule.name: each.verdict.failed_records for each in judged if _is_failed(each)}
         columns = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
         rules = compile_rules([rule.expectation for rule in task.due if rule.name in failing], columns)
         try:
-            of_rows = violating_rows(frame, rules.rows, task.dataset.layout.primary_key)
+            of_rows = violating_rows(frame, rules.rows, task.dataset.layout.primary_key, failing)
             return of_rows | violating_tables(frame, rules.tables, self._context(task))
         except (PySparkException, Py4JJavaError):  # files that went meanwhile: the verdicts stand without them
             return {}
@@ -141,6 +141,10 @@ def _by_great_expectations(frame: DataFrame, rules: Sequence[Rule]) -> tuple[Ver
     from lakehouse.quality.great_expectations_engine import judge_by_engine
 
     return judge_by_engine(frame, rules)
+
+
+def _is_failed(judgement: Judgement) -> bool:
+    return judgement.verdict.status is Status.FAILED
 
 
 def _known(rule: Rule) -> bool:

@@ -42,7 +42,7 @@ def test_the_key_and_what_the_rule_speaks_of_are_shown_of_a_few_rows(rows: DataF
     )
     context = rows.sparkSession.sparkContext
     context.setJobGroup("samples", "")
-    found = violating_rows(rows, compiled.rows, ["a key"])
+    found = violating_rows(rows, compiled.rows, ["a key"], {})
     context._jsc.clearJobGroup()
     assert len(context.statusTracker().getJobIdsForGroup("samples")) == 1
     assert found["zero"] == ({"a key": 1, "n": 1}, *({"a key": key, "n": key % 3} for key in (2, 4, 5, 7)))
@@ -54,8 +54,8 @@ def test_the_key_and_what_the_rule_speaks_of_are_shown_of_a_few_rows(rows: DataF
 
 def test_without_a_key_or_a_column_the_first_columns_tell(rows: DataFrame) -> None:
     compiled = rules(rows, expectation(None, condition="1 > 2", name="never"))
-    assert set(violating_rows(rows, compiled.rows, [])["never"][0]) == {"a key", "n", "s"}
-    assert violating_rows(rows, [], ["a key"]) == {}
+    assert set(violating_rows(rows, compiled.rows, [], {})["never"][0]) == {"a key", "n", "s"}
+    assert violating_rows(rows, [], ["a key"], {}) == {}
 
 
 def test_keys_that_repeat_and_keys_that_are_unknown(rows: DataFrame, spark: SparkSession) -> None:
@@ -89,7 +89,35 @@ def test_a_rule_that_few_rows_violate_has_its_rows_beside_one_that_most_do(
         rows,
         expectation(None, condition="n > 1000", name="often"),
         expectation(None, condition="n < 998", name="rare"),
+        expectation(None, condition="n < 999", name="once"),
     )
-    found = violating_rows(rows, compiled.rows, ["k"])
-    assert found["often"] == tuple({"k": key, "n": key} for key in range(AT_MOST))
+    expected = {
+        "often": tuple({"k": key, "n": key} for key in range(AT_MOST)),
+        "rare": ({"k": 998, "n": 998}, {"k": 999, "n": 999}),
+        "once": ({"k": 999, "n": 999},),
+    }
+    counts = {"often": 1000, "rare": 2, "once": 1}
+    assert violating_rows(rows, compiled.rows, ["k"], {}) == expected
+    assert violating_rows(rows, compiled.rows, ["k"], counts) == expected
+    assert violating_rows(rows, compiled.rows, ["k"], {**counts, "once": None}) == expected
+
+
+def test_rules_that_few_rows_violate_are_looked_for_in_one_job_that_reads_their_columns_alone(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "_LOOKED_AT", 20)
+    rows = spark.range(1000).selectExpr("id AS k", "id AS n", "if(id > 500, raise_error('read'), 0) AS costly")
+    compiled = rules(
+        rows.coalesce(1),
+        expectation(None, condition="n < 998", name="rare"),
+        expectation(None, condition="n % 100 < 1 AND costly = 0", name="often"),
+        expectation(None, condition="n < 999", name="once"),
+    )
+    context = spark.sparkContext
+    context.setJobGroup("few", "")
+    found = violating_rows(rows.coalesce(1), compiled.rows, ["k"], {"rare": 2, "often": 990, "once": 1})
+    context._jsc.clearJobGroup()
+    assert len(context.statusTracker().getJobIdsForGroup("few")) == 2
     assert found["rare"] == ({"k": 998, "n": 998}, {"k": 999, "n": 999})
+    assert found["often"] == tuple({"k": key, "n": key, "costly": 0} for key in range(1, 1 + AT_MOST))
+    assert found["once"] == ({"k": 999, "n": 999},)
