@@ -107,6 +107,10 @@ class Column:
     nullable: bool = True
 
 
+PROPERTY_PREFIX = "lakehouse."
+PROFILE_PROPERTY = f"{PROPERTY_PREFIX}profile"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """How a stored dataset's table looks: everything but its rows."""
@@ -116,6 +120,11 @@ class Layout:
     partition_by: tuple[str, ...] = ()
     cluster_by: tuple[str, ...] = ()
     primary_key: tuple[str, ...] = ()
+
+    @property
+    def is_profiled(self) -> bool:
+        """Whether a profile of each version is asked for by a table property."""
+        return dict(self.properties).get(PROFILE_PROPERTY, "").lower() == "true"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

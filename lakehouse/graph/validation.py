@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lakehouse.definition.dataset import MaterializedView, StreamingTable, TemporaryView
+from lakehouse.definition.dataset import (
+    PROFILE_PROPERTY,
+    PROPERTY_PREFIX,
+    MaterializedView,
+    StreamingTable,
+    TemporaryView,
+)
 from lakehouse.definition.expectation import OnViolation
 from lakehouse.definition.project import Project
-from lakehouse.errors import DefinitionError, DefinitionErrors, InvalidValue
+from lakehouse.errors import DefinitionError, DefinitionErrors, InvalidValue, UnknownKey
 from lakehouse.graph.dataflow import build_graph
 from lakehouse.graph.resolution import TextReads, read_texts
 from lakehouse.names import TableName, quarantine_name
@@ -33,6 +39,21 @@ def layouts(project: Project) -> Iterator[DefinitionError]:
                 f"{dataset.name} is clustered by {len(layout.cluster_by)} columns; Delta allows 4.",
                 where=dataset.location,
             )
+
+
+def own_properties(project: Project) -> Iterator[DefinitionError]:
+    """Table properties with our prefix are ours: one that is not known, or has a value without meaning, does nothing."""
+    for dataset in project.stored:
+        for key, value in dataset.layout.properties:
+            if key.startswith(PROPERTY_PREFIX) and key != PROFILE_PROPERTY:
+                inside = f"the table properties of {dataset.name}"
+                yield UnknownKey(key, [PROFILE_PROPERTY], inside=inside, where=dataset.location)
+            elif key == PROFILE_PROPERTY and value.lower() not in ("true", "false"):
+                yield InvalidValue(
+                    f"the table property '{key}' of {dataset.name} is '{value}'.",
+                    where=dataset.location,
+                    hint="It is 'true' or 'false'.",
+                )
 
 
 def temporary_views(project: Project) -> Iterator[DefinitionError]:
@@ -64,7 +85,7 @@ def quarantines(project: Project) -> Iterator[DefinitionError]:
             )
 
 
-RULES = (layouts, temporary_views, quarantines)
+RULES = (layouts, own_properties, temporary_views, quarantines)
 
 
 def validate_project(project: Project) -> TextReads:

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
 
-from lakehouse.definition.dataset import StoredDataset
 from lakehouse.names import TableName
 from lakehouse.quality.column_profile import TableProfile, compare_columns, profile_rows, stored_profile
 from lakehouse.quality.profile import ProfileWatch, merge_profiles, profile_of
@@ -19,12 +18,6 @@ from lakehouse.storage.system_tables import SystemTable
 from lakehouse.storage.table_log import newest_version
 
 _PREVIOUS, _MEASURE = "previous", "population_stability_index"
-_PROPERTY = "lakehouse.profile"
-
-
-def wants_profiles(dataset: StoredDataset) -> bool:
-    """Whether the dataset asks for a profile of each version by a table property."""
-    return dict(dataset.layout.properties).get(_PROPERTY, "").strip().lower() == "true"
 
 
 class VersionProfiles:

@@ -25,7 +25,7 @@ from lakehouse.quality.samples import violating_rows, violating_tables
 from lakehouse.quality.table_rules import TableRuleKind
 from lakehouse.quality.verdict import Samples
 from lakehouse.refresh.quarantine import Quarantine, Stamp
-from lakehouse.run.profiling import RefreshProfile, VersionProfiles, wants_profiles
+from lakehouse.run.profiling import RefreshProfile, VersionProfiles
 from lakehouse.run.view_state import quarantine_version
 from lakehouse.storage.change_commit import StagedChange
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode
@@ -61,7 +61,7 @@ class RefreshGate:
         before = merged_metrics(found for rule in compared if (found := past.observed(rule)) is not None)
         is_needed = any(rule.kind is TableRuleKind.DRIFT for rule in self.rules.tables)
         self._profile: RefreshProfile | None = None
-        if is_needed or wants_profiles(dataset):
+        if is_needed or dataset.layout.is_profiled:
             self._profile = RefreshProfile(past.profiles(), frame.sparkSession, is_needed=is_needed)
         drift = None if self._profile is None else self._profile.drift
         self._context = JudgingContext(now=now, table=table, previous=before, drift=drift)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.definition.loading import load_project
-from lakehouse.errors import DefinitionErrors, InvalidValue
+from lakehouse.errors import DefinitionError, DefinitionErrors, InvalidValue, UnknownKey
 from lakehouse.graph.validation import validate_project
 
 SPEC = "name: test\nlibraries: [{glob: {include: tables/**}}]\n"
@@ -52,4 +52,39 @@ def test_two_tables_do_not_share_a_quarantine(tmp_path: Path) -> None:
     assert refused.value.where is not None
     assert refused.value.where.line == 2
     (tmp_path / "tables/views.sql").write_text(texts[0] + view.format("a.b_c", "DROP ROW"))
+    validate_project(load_project(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("written", "error"),
+    [
+        ("lakehouse.profile: daily", InvalidValue),
+        ("lakehouse.profile: ''", InvalidValue),
+        ("lakehouse.profiled: 'true'", UnknownKey),
+        ("lakehouse.profile: 'true', delta.appendOnly: 'true'", None),
+        ("lakehouse.profile: False", None),
+    ],
+)
+def test_our_own_table_properties_are_known_and_have_values_that_mean_something(
+    tmp_path: Path, written: str, error: type[DefinitionError] | None
+) -> None:
+    text = (
+        "materialized_view: lab.first\nquery: SELECT 1 AS a\n---\n"
+        f"materialized_view: lab.v\nquery: SELECT 1 AS a\nproperties: {{{written}}}\n"
+    )
+    if error is None:
+        validate(tmp_path, text)
+        return
+    with pytest.raises(error) as refused:
+        validate(tmp_path, text)
+    assert refused.value.where is not None
+    assert (refused.value.where.file, refused.value.where.line) == ("tables/views.yml", 4)
+    assert refused.value.hint
+
+
+def test_our_own_table_properties_are_checked_in_sql_too(tmp_path: Path) -> None:
+    view = "CREATE MATERIALIZED VIEW lab.v TBLPROPERTIES ('lakehouse.profile' = '{}') AS SELECT 1 AS a;\n"
+    with pytest.raises(InvalidValue):
+        validate(tmp_path, view.format("yes"), "views.sql")
+    (tmp_path / "tables/views.sql").write_text(view.format("TRUE"))
     validate_project(load_project(tmp_path))
