@@ -19,6 +19,7 @@ from lakehouse.quality.suite import suite_document
 from lakehouse.run.check_outcome import CheckEvent, CheckOutcome, CheckStarted, TableChecked, TableStarted
 from lakehouse.run.checking import CheckRequest, Engine, checkable, run_check
 from lakehouse.serving.figures import counted
+from lakehouse.serving.visible_values import Withheld, visible_judgement, withheld_columns
 
 _STANDARD_OUTPUT = "-"
 
@@ -39,8 +40,8 @@ def execute(arguments: argparse.Namespace, screen: Screen) -> int:
         if not outcome.tables and not outcome.unpublished:
             screen.event("notice", text="no dataset declares expectations", about="")
             screen.say(f"{workspace.project.spec.name} declares no expectations.")
-    if arguments.results is not None:
-        write_results(outcome, Path(arguments.results))
+        if arguments.results is not None:
+            write_results(outcome, Path(arguments.results), withheld_columns(workspace))
     for name in outcome.unpublished:
         screen.event("notice", text="not published yet, so not checked", about=str(name))
         screen.say(f"note: {name}: not published yet, so not checked.")
@@ -54,14 +55,16 @@ def execute(arguments: argparse.Namespace, screen: Screen) -> int:
     return outcome.exit_code
 
 
-def write_results(outcome: CheckOutcome, folder: Path) -> None:
-    """One JSON file a table, `<schema>.<table>.json`: Great Expectations' own result of a suite."""
+def write_results(outcome: CheckOutcome, folder: Path, withheld: Withheld) -> None:
+    """One JSON file a table, `<schema>.<table>.json`: Great Expectations' own result of a suite. Who reads it is not
+    known, so values that are withheld are not in it."""
     # Seconds to import, and most checks need none of it.
     from lakehouse.quality.great_expectations_engine import result_document
 
     folder.mkdir(parents=True, exist_ok=True)
     for table in outcome.tables:
-        judgements: Sequence[Judgement] = [checked.judgement for checked in table.checked]
+        hidden = withheld(str(table.dataset))
+        judgements: Sequence[Judgement] = [visible_judgement(checked.judgement, hidden) for checked in table.checked]
         document = result_document(str(table.dataset), judgements, run=outcome.check, at=outcome.started_at)
         _write(folder / f"{table.dataset}.json", document)
 

@@ -42,7 +42,7 @@ def layouts(project: Project) -> Iterator[DefinitionError]:
 
 
 def own_properties(project: Project) -> Iterator[DefinitionError]:
-    """Table properties with our prefix are ours: one that is not known, or has a value without meaning, does nothing."""
+    """Table properties with our prefix are ours: one that is unknown, or has a value without meaning, does nothing."""
     for dataset in project.stored:
         for key, value in dataset.layout.properties:
             if key.startswith(PROPERTY_PREFIX) and key != PROFILE_PROPERTY:

@@ -20,7 +20,7 @@ from lakehouse.definition.expectation import Expectation
 from lakehouse.definition.expectation_types import own_expectation_types
 from lakehouse.quality.bounds import json_value
 from lakehouse.quality.judgement import Judgement
-from lakehouse.quality.result_metrics import metric_values
+from lakehouse.quality.result_metrics import metric_values, violating_values
 from lakehouse.quality.rule import EngineRule, RowRule, TableRule
 from lakehouse.quality.suite import suite_entry
 from lakehouse.quality.verdict import Status, Verdict, without_judgement
@@ -45,6 +45,8 @@ Rule = RowRule | TableRule | EngineRule
 
 # Counts without samples: fetching them takes a job an expectation. The query for them would read observed metrics.
 _COUNTS = {"result_format": "BASIC", "partial_unexpected_count": 0, "return_unexpected_index_query": False}
+# As a checkpoint does by default, where there are samples.
+_COUNTS_AND_VALUES = {**_COUNTS, "result_format": "SUMMARY", "partial_unexpected_count": 20}
 _NAME = "lakehouse"
 _VIEW = "tmp_view"  # where Great Expectations puts the batch for a query
 
@@ -139,7 +141,8 @@ def _result(judgement: Judgement) -> ExpectationValidationResult:
                 "exception_traceback": None,
             },
         )
-    judged = judged_by_numbers(judgement.rule.expectation, verdict)
+    has_numbers = verdict.elements is not None or verdict.observed is not None
+    judged = judged_by_numbers(judgement.rule.expectation, verdict) if has_numbers else None
     passed = verdict.status is Status.PASSED
     if judged is not None and judged.success is passed:
         return judged
@@ -152,22 +155,24 @@ def _result(judgement: Judgement) -> ExpectationValidationResult:
 
 
 def judged_by_numbers(expectation: Expectation, verdict: Verdict) -> ExpectationValidationResult | None:
-    """What Great Expectations' own code says of a verdict's numbers; None where it wants others than a verdict has."""
-    entry = suite_entry(expectation)
-    settings = _settings(entry)
+    """What Great Expectations' own code says of a verdict's numbers and samples; None where it wants others than a
+    verdict has."""
+    settings = _settings(suite_entry(expectation))
+    shown = violating_values(expectation.arguments, verdict)
+    wanted = {"result_format": _COUNTS_AND_VALUES if shown else _COUNTS}
     judge = settings.to_domain_obj()
     try:
         needs = judge.get_validation_dependencies(
-            execution_engine=None, runtime_configuration={"result_format": _COUNTS}
+            execution_engine=None, runtime_configuration=wanted
         ).metric_configurations
     except (TypeError, AttributeError):  # it wants to look at the engine first
         return None
-    values = metric_values(tuple(needs), getattr(judge, "map_metric", None), verdict)
+    values = metric_values(tuple(needs), getattr(judge, "map_metric", None), verdict, shown)
     if values is None:
         return None
     result: ExpectationValidationResult = judge.metrics_validate(
         metrics={needs[name].id: value for name, value in values.items()},
-        runtime_configuration={"result_format": _COUNTS},
+        runtime_configuration=wanted,
         execution_engine=None,
     )
     result.success = bool(result.success)  # numpy's, here and there

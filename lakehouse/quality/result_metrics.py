@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lakehouse.quality.verdict import Verdict
@@ -24,11 +24,34 @@ _OBSERVED = frozenset(
         "table.row_count",
     }
 )
+# Where violations are: only asked for beside samples, and told of none, as Great Expectations' Spark engine may.
+_PLACES = (".unexpected_index_list", ".unexpected_index_query")
 _QUERY_ROWS, _QUERY_COUNT = "unexpected_rows_query.table", "unexpected_rows_query.row_count"
 
 
-def metric_values(names: Iterable[str], map_metric: str | None, verdict: Verdict) -> dict[str, Any] | None:
-    """A value for each of the metrics; `map_metric` is what a type over rows counts violations of.
+def violating_values(arguments: Mapping[str, Any], verdict: Verdict) -> list[Any]:
+    """The samples of a verdict as Great Expectations lists violations of a type with these arguments: values of its
+    column, pairs (tuples) of two, mappings of several; none where it names no column or a sample lacks one."""
+    several = arguments.get("column_list")
+    names = several or [arguments[key] for key in ("column", "column_A", "column_B") if key in arguments]
+    found: list[Any] = []
+    for sample in verdict.samples:
+        there = {name.lower(): value for name, value in sample.items()}
+        values = [there[name.lower()] for name in names if name.lower() in there]
+        if not values or len(values) != len(names):
+            return []
+        if several:
+            found.append(dict(zip(names, values, strict=True)))
+        else:
+            found.append(values[0] if len(values) == 1 else tuple(values))
+    return found
+
+
+def metric_values(
+    names: Iterable[str], map_metric: str | None, verdict: Verdict, values: Sequence[Any] = ()
+) -> dict[str, Any] | None:
+    """A value for each of the metrics; `map_metric` is what a type over rows counts violations of, `values` are some
+    of these.
 
     None if the verdict does not have one of them.
     """
@@ -36,8 +59,10 @@ def metric_values(names: Iterable[str], map_metric: str | None, verdict: Verdict
     for name in names:
         if name == _QUERY_ROWS:
             found[name] = []  # samples are not asked for
+        elif name.endswith(_PLACES):
+            found[name] = None
         elif verdict.elements is not None:
-            value = _counted(name, map_metric, verdict)
+            value = list(values) if name.endswith(".unexpected_values") else _counted(name, map_metric, verdict)
             if value is None:
                 return None
             found[name] = value
@@ -58,6 +83,4 @@ def _counted(name: str, map_metric: str | None, verdict: Verdict) -> Any:
         return verdict.missing
     if name.endswith(".filtered_row_count"):
         return judged
-    if name.endswith(".unexpected_values"):
-        return []
     return verdict.elements if name == "table.row_count" else None

@@ -10,7 +10,9 @@ from itertools import groupby, pairwise
 from typing import Any
 
 from lakehouse import __version__
+from lakehouse.definition.expectation_types import expectation_types, own_expectation_types
 from lakehouse.quality.column_profile import compare, stored_profile
+from lakehouse.quality.rule import rule_fingerprint
 from lakehouse.run.outcome import StepStatus
 from lakehouse.run.workspace import Workspace
 from lakehouse.serving.report_facts import (
@@ -25,7 +27,14 @@ from lakehouse.serving.report_facts import (
 )
 from lakehouse.serving.run_history import run_rows
 from lakehouse.serving.table_states import known_graph, table_states
-from lakehouse.serving.visible_values import Withheld, tells_nothing, visible, visible_profile, withheld_columns
+from lakehouse.serving.visible_values import (
+    Withheld,
+    tells_nothing,
+    visible,
+    visible_profile,
+    what_is_asked,
+    withheld_columns,
+)
 from lakehouse.storage.system_tables import SCHEMAS, SystemTable
 
 _RUNS = 30
@@ -102,6 +111,7 @@ def expectation_histories(
     rows.sort(key=lambda row: (order[row["dataset"]], row["name"], row["judged_at"]))
     groups = [list(group)[-_JUDGEMENTS:] for _, group in groupby(rows, key=lambda row: (row["dataset"], row["name"]))]
     told = _words(workspace, [group[-1] for group in groups])
+    asked = _asked(workspace)
     return tuple(
         ExpectationHistory(
             dataset=group[-1]["dataset"],
@@ -109,7 +119,9 @@ def expectation_histories(
             expectation=group[-1]["expectation"],
             on_violation=group[-1]["on_violation"],
             severity=group[-1]["severity"],
-            judgements=tuple(_judgement({**row, **told.get(_key(row), {})}, withheld(row["dataset"])) for row in group),
+            judgements=tuple(
+                _judgement({**row, **told.get(_key(row), {})}, withheld(row["dataset"]), asked) for row in group
+            ),
         )
         for group in groups
     )
@@ -172,8 +184,20 @@ def _history(dataset: str, profiles: Sequence[VersionProfile]) -> ProfileHistory
     )
 
 
-def _judgement(row: Mapping[str, Any], withheld: frozenset[str]) -> Judgement:
-    told = row if tells_nothing(withheld, row["expectation"]) else {}
+def _asked(workspace: Workspace) -> dict[str, str]:
+    """By the fingerprint of each declared expectation, all that it says of columns."""
+    return {
+        rule_fingerprint(expectation): what_is_asked(expectation)
+        for dataset in workspace.project.stored
+        for expectation in dataset.expectations
+    }
+
+
+def _judgement(row: Mapping[str, Any], withheld: frozenset[str], asked: Mapping[str, str]) -> Judgement:
+    # A verdict names the type; of what columns, only the declaration tells. One that is gone may speak of any.
+    is_type = row["expectation"] in expectation_types() or row["expectation"] in own_expectation_types()
+    text = asked.get(row["fingerprint"]) if is_type else row["expectation"]
+    told = row if not withheld or (text is not None and tells_nothing(withheld, text)) else {}
     samples, note = samples_and_note(told.get("details"), withheld)
     elements = row["element_count"]
     return Judgement(

@@ -7,14 +7,17 @@ that makes the table unreadable.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from lakehouse.catalog.principal import ACCOUNT_USERS
 from lakehouse.catalog.table_access import policies_on
+from lakehouse.definition.expectation import Expectation
 from lakehouse.names import TableName
 from lakehouse.quality.column_profile import ColumnProfile, TableProfile
+from lakehouse.quality.judgement import Judgement
 from lakehouse.run.access_rules import project_rules, rules_over, table_shape
 from lakehouse.run.workspace import Workspace
 
@@ -66,6 +69,22 @@ def visible(row: Mapping[str, Any], columns: Iterable[str], withheld: frozenset[
 def tells_nothing(withheld: frozenset[str], expectation: str) -> bool:
     """Whether what an expectation measured may be shown: the text of it names no column that is withheld."""
     return not withheld or not (withheld == _ALL or any(name in expectation.lower() for name in withheld))
+
+
+def what_is_asked(expectation: Expectation) -> str:
+    """All that an expectation says of columns, as text: its condition or its arguments."""
+    return expectation.condition or json.dumps(expectation.arguments, default=str, ensure_ascii=False)
+
+
+def visible_judgement(judgement: Judgement, withheld: frozenset[str]) -> Judgement:
+    """The judgement without values that are withheld: counts and status stay, what was measured of such a column, and
+    rows that were picked by its values, do not."""
+    verdict = judgement.verdict
+    if tells_nothing(withheld, what_is_asked(judgement.rule.expectation)):
+        samples = tuple(visible(row, row, withheld) for row in verdict.samples)
+        return replace(judgement, verdict=replace(verdict, samples=samples))
+    details = verdict.details and "what it says of values is withheld"
+    return replace(judgement, verdict=replace(verdict, samples=(), observed=None, details=details))
 
 
 def visible_profile(profile: TableProfile, withheld: frozenset[str]) -> TableProfile:

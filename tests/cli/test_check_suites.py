@@ -104,6 +104,24 @@ def test_result_files_are_documents_of_great_expectations(
     lakehouse("check", "--results", folder, "--project", declared.root, "--json")
     assert {name: json.loads((folder / f"{name}.json").read_text())["results"] for name in SUITES} == before
     assert_docs_show(folder, tmp_path / "context")
+    assert samples_of(folder) == [4]
+
+    # What a mask keeps from everyone is kept from who reads the files.
+    with (declared.root / "spark-pipeline.yml").open("a") as spec:
+        spec.write("access: access.yml\n")
+    (declared.root / "access.yml").write_text("securables: {bronze.orders: {columns: {id: {mask: '0'}}}}\n...\n")
+    lakehouse("check", "--results", folder, "--project", declared.root, "--json")
+    assert samples_of(folder) == []
+    assert_docs_show(folder, tmp_path / "masked")
+
+
+def samples_of(folder: Path) -> list[Any]:
+    """The values that a document shows of the ids that are there more than once."""
+    results = json.loads((folder / "bronze.orders.json").read_text())["results"]
+    [found] = [each for each in results if each["expectation_config"]["meta"]["lakehouse"]["name"] == "one_row_an_id"]
+    assert found["result"]["unexpected_count"] == 2
+    values: list[Any] = found["result"]["partial_unexpected_list"]
+    return values
 
 
 def assert_docs_show(folder: Path, home: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from cli.conftest import NOON, Answer
 from lakehouse.quality.column_profile import ColumnProfile, TableProfile, profile_rows
+from lakehouse.quality.rule import rule_fingerprint
 from lakehouse.run.workspace import Workspace
 from lakehouse.serving.report_facts import Report
 from lakehouse.serving.report_gathering import gather_report, samples_and_note
@@ -189,6 +190,38 @@ def test_it_needs_no_spark(judged: Path, tmp_path: Path) -> None:
         "sys.exit(code or len({'pyspark', 'pandas', 'great_expectations'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("is_masked", "shown"), [(True, {"newest"}), (False, {"dearest", "gone", "newest"})])
+def test_what_a_type_measured_of_a_masked_column_is_not_shown(judged: Path, is_masked: bool, shown: set[str]) -> None:
+    (judged / "tables/silver.sql").unlink()
+    (judged / "tables/silver.yml").write_text(
+        "materialized_view: silver.orders\nquery: SELECT id, price FROM bronze.orders\nexpectations:\n"
+        "  - {name: dearest, expect_column_max_to_be_between: {column: Price, max_value: 1}}\n"
+        "  - {name: newest, expect_column_max_to_be_between: {column: id, max_value: 1}}\n"
+    )
+    if is_masked:
+        with (judged / "spark-pipeline.yml").open("a") as spec:
+            spec.write("access: access.yml\n")
+        (judged / "access.yml").write_text("securables: {silver.orders: {columns: {price: {mask: val * 0}}}}\n...\n")
+    workspace = Workspace(judged)
+    [orders] = [dataset for dataset in workspace.project.stored if str(dataset.name) == "silver.orders"]
+    asked = {each.name: rule_fingerprint(each) for each in orders.expectations}
+    for name in ("dearest", "newest", "gone"):  # the last is declared no more
+        workspace.warehouse.expectations.append(
+            [
+                verdict(
+                    1,
+                    name=name,
+                    fingerprint=asked.get(name, "f"),
+                    expectation="expect_column_max_to_be_between",
+                    observed="99",
+                    details=None,
+                )
+            ]
+        )
+    found = {each.name: each.judgements[-1].observed for each in gathered(judged).expectations}
+    assert {name for name, observed in found.items() if observed is not None} == shown
 
 
 @pytest.mark.parametrize(

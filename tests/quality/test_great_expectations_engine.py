@@ -154,6 +154,75 @@ def test_a_document_has_every_verdict_and_loads_as_it_was() -> None:
     assert result_document("silver.a", good, run="check-1", at=NOON)["success"] is True
 
 
+SOME = [{"k": 1, "A": "x", "b": 3}, {"k": 2, "A": "y", "b": 5}, {"k": 3, "A": "y", "b": 5}]
+
+
+@pytest.mark.filterwarnings("ignore")  # Great Expectations and what it imports warn
+@pytest.mark.parametrize(
+    ("kind", "arguments", "samples", "values", "counted"),
+    [
+        (
+            "expect_column_values_to_be_in_set",
+            {"column": "a", "value_set": ["z"]},
+            SOME,
+            ["x", "y", "y"],
+            [("y", 2), ("x", 1)],
+        ),
+        ("expect_column_values_to_not_be_null", {"column": "a"}, [{"k": 1, "a": None}], [None], [(None, 1)]),
+        ("expect_column_values_to_be_unique", {"column": "b"}, [{"b": 3}, {"b": 5}], [3, 5], [(3, 1), (5, 1)]),
+        (
+            "expect_column_pair_values_to_be_equal",
+            {"column_A": "a", "column_B": "b"},
+            SOME[:2],
+            [("x", 3), ("y", 5)],
+            [(("x", 3), 1), (("y", 5), 1)],
+        ),
+        (
+            "expect_select_column_values_to_be_unique_within_record",
+            {"column_list": ["a", "b"]},
+            SOME[:1],
+            [{"a": "x", "b": 3}],
+            [(("x", 3), 1)],
+        ),
+        ("expect_compound_columns_to_be_unique", {"column_list": ["a", "b"]}, SOME[:1], [{"a": "x", "b": 3}], None),
+        ("expect_column_values_to_be_in_set", {"column": "c", "value_set": ["z"]}, SOME, [], None),
+        ("expect_column_values_to_be_in_set", {"column": "a", "value_set": ["z"]}, [], [], None),
+    ],
+)
+def test_a_document_shows_the_samples_as_great_expectations_does(
+    kind: str, arguments: dict[str, Any], samples: list[dict[str, Any]], values: list[Any], counted: list[Any] | None
+) -> None:
+    from great_expectations.core.expectation_validation_result import expectationSuiteValidationResultSchema
+
+    from lakehouse.quality.great_expectations_engine import result_document
+
+    rule = rule_of(expectation(kind, arguments))
+    verdict = Verdict(
+        rule=rule.name,
+        fingerprint=rule.fingerprint,
+        status=Status.FAILED,
+        passed_records=6,
+        failed_records=4,
+        elements=10,
+        missing=0,
+        samples=tuple(samples),
+    )
+    document = result_document("silver.a", [Judgement(rule, verdict)], run="check-1", at=NOON)
+    [result] = document["results"]
+    assert (result["success"], result["result"]["unexpected_count"]) == (False, 4)
+    assert list(map(plain, result["result"]["partial_unexpected_list"])) == list(map(plain, values))
+    if counted is not None:
+        counts = [(plain(each["value"]), each["count"]) for each in result["result"]["partial_unexpected_counts"]]
+        assert counts == [(plain(value), count) for value, count in counted]
+    loaded = expectationSuiteValidationResultSchema.load(json.loads(json.dumps(document)))
+    assert loaded.results[0].result["element_count"] == 10
+
+
+def plain(value: Any) -> Any:
+    """A tuple as the list that it is in JSON."""
+    return list(value) if isinstance(value, tuple) else value
+
+
 @pytest.mark.spark
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_its_engine_works_in_the_session_of_the_frame_and_leaves_nothing(
