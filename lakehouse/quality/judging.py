@@ -10,6 +10,7 @@ from typing import Any
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import IntegralType
 
 from lakehouse.analysis.failure import describe_failure
 from lakehouse.errors import LakehouseError
@@ -127,13 +128,15 @@ class _Evidence:
 
     def __init__(self, frame: DataFrame, columns: Mapping[str, str], context: JudgingContext) -> None:
         self.frame, self.columns, self.context = frame, columns, context
+        self._counted: dict[tuple[Any, ...], tuple[int, int]] = {}
         self._frequencies: dict[tuple[Any, ...], tuple[int, int]] = {}
 
     def of(self, rule: TableRule, values: Mapping[str, Any]) -> dict[str, Any]:
         """The evidence of a rule's kind; `values` are the metrics of the one pass."""
         match rule.kind:
             case TableRuleKind.UNIQUE:
-                return {"unexpected": self._frequency(rule)[1]}
+                distinct, rows = self._counts(rule)
+                return {"unexpected": 0 if distinct == rows else self._frequency(rule)[1]}
             case TableRuleKind.VALUES:
                 return self._values(rule)
             case TableRuleKind.QUANTILES:
@@ -171,6 +174,26 @@ class _Evidence:
         keys = self._keys(rule)
         return keys.groupBy(*keys.columns).agg(F.count(F.lit(1)).alias("n"))
 
+    def _counts(self, rule: TableRule) -> tuple[int, int]:
+        """How many distinct keys there are, and in how many rows at least: equal only where no key repeats.
+
+        A whole number is one bit of a word of 64 that lie side by side, so that keys which are dense, as most that
+        count something, take a 64th of the groups, and others no more than they would. Rows whose key is NULL are rows.
+        """
+        keys = self._keys(rule)
+        if len(keys.columns) > 1 or not isinstance(keys.schema[0].dataType, IntegralType):
+            distinct, repeated = self._frequency(rule)
+            return distinct, distinct + repeated
+        key = (rule.element, rule.missing, rule.columns)
+        if key not in self._counted:
+            value = F.col("k0").cast("bigint")
+            bit = F.call_function("shiftleft", F.lit(1).cast("bigint"), value.bitwiseAND(F.lit(63)).cast("int"))
+            words = keys.groupBy(F.shiftright(value, 6)).agg(F.bit_or(bit).alias("bits"), F.count(F.lit(1)).alias("n"))
+            row = words.selectExpr("coalesce(sum(bit_count(bits)), 0)", "coalesce(sum(n), 0)").first()
+            assert row is not None, "an aggregate without keys returns one row"
+            self._counted[key] = (row[0], row[1])
+        return self._counted[key]
+
     def _frequency(self, rule: TableRule) -> tuple[int, int]:
         """How many distinct keys there are, and how many rows share theirs with another."""
         key = (rule.element, rule.missing, rule.columns)
@@ -182,7 +205,7 @@ class _Evidence:
 
     def _values(self, rule: TableRule) -> dict[str, Any]:
         if not rule.members:
-            return {"distinct": self._frequency(rule)[0]}
+            return {"distinct": self._counts(rule)[0]}
         inside = f"k0 IN ({', '.join(rule.members)})"
         if rule.expectation.type == "expect_column_most_common_value_to_be_in_set":
             by_count = (

@@ -18,7 +18,8 @@ from lakehouse.quality.rule import RowRule, TableRule, TableRuleKind
 from lakehouse.quality.verdict import Samples
 
 AT_MOST = 5  # rows of a rule
-_LOOKED_AT = 2_000  # rows that one job brings
+_FEW = 200  # rows, so few that all of them are looked for
+_LOOKED_AT = 2_000  # rows that violate any of several rules
 _FIRST = 3  # columns, where no column is known to matter
 _OF_KEYS = (TableRuleKind.UNIQUE, TableRuleKind.REFERENCE)
 
@@ -52,7 +53,7 @@ def _few(rules: Sequence[RowRule], counts: Mapping[str, int | None]) -> list[Row
         ((count, rule) for rule in rules if (count := counts.get(rule.name)) is not None), key=lambda each: each[0]
     ):
         known += count
-        if known > _LOOKED_AT:
+        if known > _FEW:
             break
         few.append(rule)
     return few

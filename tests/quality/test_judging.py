@@ -129,6 +129,24 @@ def test_all_that_one_pass_can_tell_takes_one_pass(hostile: DataFrame) -> None:
     assert jobs_of(hostile, "two rules, one group-by", several) == jobs_of(hostile, "one rule", several[:1])
 
 
+@pytest.mark.parametrize("kind", ["TINYINT", "SMALLINT", "INT", "BIGINT"])
+def test_whole_numbers_that_repeat_are_told_from_their_neighbours(spark: SparkSession, kind: str) -> None:
+    size = {"TINYINT": 8, "SMALLINT": 16, "INT": 32, "BIGINT": 64}[kind]
+    low, high = -(2 ** (size - 1)), 2 ** (size - 1) - 1
+    unique = [low, low + 1, -65, -64, -63, -1, 0, 1, 62, 63, 64, 65, high - 1, high, None, None]
+    repeated = [*unique[:-5], -64, 63, 63, None, None]
+    frame = spark.createDataFrame(list(zip(unique, repeated, strict=True)), f"u {kind}, r {kind}").repartition(3)
+    found = verdicts(
+        frame,
+        expectation("expect_column_values_to_be_unique", {"column": "u"}, name="u"),
+        expectation("expect_column_values_to_be_unique", {"column": "r"}, name="r"),
+        expectation("expect_column_unique_value_count_to_be_between", {"column": "u", "min_value": 1}, name="of u"),
+        expectation("expect_column_unique_value_count_to_be_between", {"column": "r", "min_value": 1}, name="of r"),
+    )
+    assert [(each.failed_records, each.missing) for each in found[:2]] == [(0, 2), (5, 2)]
+    assert [each.observed for each in found[2:]] == [14, 11]
+
+
 def test_conditions_count_null_as_a_violation(numbers: DataFrame) -> None:
     asked = [expectation(None, condition=text) for text in ("n > 1", "CAST(s AS INT) IS NULL", "1 / (n - 1) > 0")]
     asked = [expectation(None, condition=each.condition, name=each.condition) for each in asked]

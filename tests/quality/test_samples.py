@@ -84,6 +84,7 @@ def test_a_rule_that_few_rows_violate_has_its_rows_beside_one_that_most_do(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(samples, "_LOOKED_AT", 20)
+    monkeypatch.setattr(samples, "_FEW", 20)
     rows = spark.range(1000).selectExpr("id AS k", "id AS n").coalesce(1)
     compiled = rules(
         rows,
@@ -106,6 +107,7 @@ def test_rules_that_few_rows_violate_are_looked_for_in_one_job_that_reads_their_
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(samples, "_LOOKED_AT", 20)
+    monkeypatch.setattr(samples, "_FEW", 20)
     rows = spark.range(1000).selectExpr("id AS k", "id AS n", "if(id > 500, raise_error('read'), 0) AS costly")
     compiled = rules(
         rows.coalesce(1),
