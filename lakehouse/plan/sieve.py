@@ -5,7 +5,7 @@ and what is counted on the way. Made from expectations (`quality.gate`), carried
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 ROWS, DROPPED, QUARANTINED = "rows", "dropped", "quarantined"  # counted for every dataset that has a sieve
 
@@ -44,6 +44,15 @@ class Sieve:
     def rejects(self) -> bool:
         """Whether any row may be kept out of the table."""
         return bool(self.dropped or self.quarantined)
+
+    def only_aside(self) -> Sieve:
+        """What tells the rows that are set aside, and why, and nothing else."""
+        moved = {place: number for number, place in enumerate(sorted(self.quarantined))}
+        return Sieve(
+            predicates=tuple(self.predicates[place] for place in moved),
+            quarantined=frozenset(moved.values()),
+            reasons=tuple(replace(reason, place=moved[reason.place]) for reason in self.reasons),
+        )
 
 
 NO_SIEVE = Sieve()

@@ -73,7 +73,7 @@ def _look(
         *(_shown(frame, name).alias(f"c{place}") for place, name in enumerate(every)),
     )
     seen = (rows if at_most is None else rows.limit(at_most)).collect()
-    found = {
+    found: dict[str, Samples] = {
         rule.name: tuple(
             {name: json_value(row[f"c{every.index(name)}"]) for name in wanted[rule.name]}
             for row in islice((row for row in seen if row[f"v{number}"]), AT_MOST)

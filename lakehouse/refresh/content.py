@@ -8,11 +8,14 @@ Functions", 2003). It costs no pass of its own.
 
 from __future__ import annotations
 
+from functools import reduce
+
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType, VariantType
 
 _LOW_HALF = 0xFFFFFFFF
+_WORD = 60  # bits of a 64-bit integer that are used
 
 
 class ContentDigest:
@@ -24,9 +27,7 @@ class ContentDigest:
         self._columns = ",".join(f"{field.name}:{field.dataType.simpleString()}" for field in frame.schema.fields)
         metrics = [F.count(F.lit(1)).alias("rows")]
         if self.is_possible:
-            hashed = [
-                part for field in frame.schema.fields for part in _hashable(F.col(_quoted(field.name)), field.dataType)
-            ]
+            hashed = _hashed(frame.schema)
             for name, value in (("a", F.xxhash64(*hashed)), ("b", F.xxhash64(F.lit("b"), *hashed))):
                 metrics.append(F.sum(F.shiftright(value, 32)).alias(f"{name}_high"))
                 metrics.append(F.sum(value.bitwiseAND(F.lit(_LOW_HALF))).alias(f"{name}_low"))
@@ -47,13 +48,24 @@ class ContentDigest:
         return f"{self._columns}|{metrics['rows']}|" + "|".join(f"{total:x}" for total in sums)
 
 
-def _hashable(column: Column, kind: DataType) -> list[Column]:
-    """What stands for a column in the hash. Spark's hash passes over NULL, so where it is must be said."""
+def _hashed(schema: StructType) -> list[Column]:
+    """What the hash of a row is taken of. Spark's passes over NULL, so where it is must be said: one bit a column."""
+    columns = [F.col(_quoted(field.name)) for field in schema.fields]
+    bits = [
+        F.when(column.isNull(), F.lit(1 << place % _WORD)).otherwise(F.lit(0)).cast("bigint")
+        for place, column in enumerate(columns)
+    ]
+    words = [reduce(Column.bitwiseOR, bits[start : start + _WORD]) for start in range(0, len(bits), _WORD)]
+    return [*map(_hashable, columns, (field.dataType for field in schema.fields)), *words]
+
+
+def _hashable(column: Column, kind: DataType) -> Column:
+    """What stands for a column in the hash: what nests tells itself where NULL is."""
     if isinstance(kind, MapType):
         column = F.array_sort(F.map_entries(column))  # entries have no order
     if isinstance(kind, MapType | ArrayType | StructType):
-        return [F.to_json(F.struct(column), {"ignoreNullFields": "false"})]
-    return [column, column.isNull()]
+        return F.to_json(F.struct(column), {"ignoreNullFields": "false"})
+    return column
 
 
 def _has_no_hash(kind: DataType, *, nested: bool = False) -> bool:

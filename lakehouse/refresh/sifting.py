@@ -117,8 +117,9 @@ class Sifted:
         return self._counts
 
     def rejected(self) -> DataFrame:
-        """The rows that are set aside, with the reasons. Computes the frame again."""
-        return rejected(marked(self._frame, self._sieve), self._sieve)
+        """The rows that are set aside, with the reasons. Computes the frame again, of the predicates only theirs."""
+        aside = self._sieve.only_aside()
+        return rejected(marked(self._frame, aside), aside)
 
 
 def kept_rows(counts: Mapping[str, int]) -> int:

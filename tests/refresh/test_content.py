@@ -22,6 +22,9 @@ def digest(spark: SparkSession, rows: list[tuple[Any, ...]], columns: str) -> st
     ("columns", "one", "other"),
     [
         ("a int, b int", (1, None), (None, 1)),
+        (", ".join(f"c{place} int" for place in range(62)), (1, *[None] * 61), (*[None] * 61, 1)),
+        (", ".join(f"c{place} int" for place in range(62)), (*[None] * 60, 1, 1), (1, 1, *[None] * 60)),
+        ("a int, b array<int>", (None, []), (None, None)),
         ("a array<int>", ([1, None],), ([None, 1],)),
         ("a struct<x: int, y: int>", ((1, None),), ((None, 1),)),
         ("a array<int>", (None,), ([],)),

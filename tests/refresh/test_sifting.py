@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.analysis.observation import observed
-from lakehouse.plan.sieve import DROPPED, QUARANTINED, ROWS, Sieve
+from lakehouse.plan.sieve import DROPPED, QUARANTINED, ROWS, RejectReason, Sieve
 from lakehouse.quality.profile import ProfileWatch, profile_of
 from lakehouse.refresh.content import ContentDigest
 from lakehouse.refresh.sifting import Sifted, count
@@ -99,3 +100,19 @@ def test_counts_are_those_of_an_aggregate_and_more_than_one_mask_is_used(rows: D
     assert counts == count(rows, sieve)
     assert counts["n70"] == len([number for number in range(1000) if number % 72 == 0])
     assert counts[ROWS] == written + counts[DROPPED] + counts[QUARANTINED]
+
+
+def test_rows_are_set_aside_with_all_reasons_and_no_other_predicate_is_asked(rows: DataFrame) -> None:
+    sieve = Sieve(
+        predicates=("id % 2 = 0", "raise_error('asked') IS NULL", "id > 995", "id < 2"),
+        counters={"n": 1},
+        dropped=frozenset({0}),
+        quarantined=frozenset({3, 2}),
+        reasons=(RejectReason(3, "low", "f3"), RejectReason(2, "high", "f2")),
+    )
+    found = Sifted(rows, sieve).rejected().orderBy("id").collect()
+    assert [tuple(row) for row in found] == [
+        *((key, ["low"], ["f3"]) for key in (0, 1)),
+        *((key, ["high"], ["f2"]) for key in (996, 997, 998, 999)),
+    ]
+    assert Sifted(rows, replace(sieve, quarantined=frozenset(), reasons=())).rejected().collect() == []
