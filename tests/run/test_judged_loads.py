@@ -160,6 +160,8 @@ def test_a_refused_load_changes_nothing_and_says_why(shop: Shop) -> None:
     assert shop.verdicts(refused.run)["has_id"] == ("failed", 2, 1)
     rows = Workspace(shop.root).warehouse.expectations.rows(filters=[("run", "=", refused.run)])
     assert {row["version"] for row in rows} == {None}
+    assert {row["name"]: row["details"] for row in rows if row["status"] == "failed"}["has_id"] == '[{"id": null}]'
+    assert all(told in str(error) for told in ("'has_id'", "1 of 3", "id=None"))
 
     shop.deliver("two", "2,20,NO", "7,30,SE", "3,500,SE")
     mended = shop.run()
