@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType, VariantType
 
 _LOW_HALF = 0xFFFFFFFF
+_PREFIX = "__digest_"
 _WORD = 60  # bits of a 64-bit integer that are used
 
 
@@ -26,12 +27,18 @@ class ContentDigest:
         self.is_possible = not any(_has_no_hash(field.dataType) for field in frame.schema.fields)
         self._columns = ",".join(f"{field.name}:{field.dataType.simpleString()}" for field in frame.schema.fields)
         metrics = [F.count(F.lit(1)).alias("rows")]
-        if self.is_possible:
-            hashed = _hashed(frame.schema)
-            for name, value in (("a", F.xxhash64(*hashed)), ("b", F.xxhash64(F.lit("b"), *hashed))):
-                metrics.append(F.sum(F.shiftright(value, 32)).alias(f"{name}_high"))
-                metrics.append(F.sum(value.bitwiseAND(F.lit(_LOW_HALF))).alias(f"{name}_low"))
-        self.frame = frame.observe(self._observation, *metrics)
+        if not self.is_possible:
+            self.frame = frame.observe(self._observation, *metrics)
+            return
+        # Columns of their own below what observes them: there Spark generates code, and each is computed once.
+        hashed = _hashed(frame.schema)
+        values = {"a": F.xxhash64(*hashed), "b": F.xxhash64(F.lit("b"), *hashed)}
+        for name in values:
+            value = F.col(f"{_PREFIX}{name}")
+            metrics.append(F.sum(F.shiftright(value, 32)).alias(f"{name}_high"))
+            metrics.append(F.sum(value.bitwiseAND(F.lit(_LOW_HALF))).alias(f"{name}_low"))
+        digested = frame.select("*", *(value.alias(f"{_PREFIX}{name}") for name, value in values.items()))
+        self.frame = digested.observe(self._observation, *metrics).drop(*(f"{_PREFIX}{name}" for name in values))
 
     @property
     def rows(self) -> int:
