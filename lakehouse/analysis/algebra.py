@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.analysis.algebra_nodes import read_node
@@ -54,13 +56,19 @@ def optimising_session(session: SparkSession) -> SparkSession:
 def read_algebra(frame: DataFrame, optimiser: SparkSession) -> Algebra:
     """The algebra of an analysed frame over the project's datasets; `optimiser` is an `optimising_session`.
 
-    Nothing is executed. A part that is not understood is an OPAQUE node.
+    Nothing is executed. A part that is not understood is an OPAQUE node, all of it where the optimiser fails: whether
+    the query can be computed then shows where it is.
     """
     plan = analysed_plan(frame)
     sources = _source_columns(plan)
     execution: Any = frame.sparkSession._jvm
     mode = getattr(getattr(execution.org.apache.spark.sql.execution, "CommandExecutionMode$"), "MODULE$").ALL()
-    optimised = optimiser._jsparkSession.sessionState().executePlan(plan, mode).optimizedPlan()
+    try:
+        optimised = optimiser._jsparkSession.sessionState().executePlan(plan, mode).optimizedPlan()
+    except (PySparkException, Py4JJavaError):  # as Spark's check of what its own rules make of rare queries
+        text = "a query that Spark's optimiser fails on"
+        root = PlanNode(id=0, kind=NodeKind.OPAQUE, name="Query", output=(), text=text, problem=text)
+        return Algebra(root, (), tuple(frame.columns), sources)
     lifted = lift_scalar_subqueries(optimised, execution)
     operators: list[Any] = []
     root = read_node(lifted, sources, operators)

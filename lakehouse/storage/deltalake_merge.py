@@ -9,11 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import CommitFailedError
 
 from lakehouse.plan.change_set import CHANGE, Change
@@ -24,6 +31,7 @@ from lakehouse.storage.staged_write import TableWrite
 from lakehouse.storage.table_log import newest_version
 from lakehouse.storage.table_shape import TableShape, read_shape
 
+_COMPRESSION: Literal["SNAPPY"] = "SNAPPY"  # what deltalake takes where it is told nothing
 _RANGES = 8
 _RANGED_COLUMNS = 4
 
@@ -72,7 +80,9 @@ class DeltalakeMerge:
         if self._rows.num_rows == 0:
             return RowCounts()
         if seeking(self._rows).num_rows == 0:
-            write_deltalake(table, self._rows.drop_columns([CHANGE]), mode="append", commit_properties=properties)
+            rows = self._rows.drop_columns([CHANGE])
+            how = without_float_statistics(rows.schema)
+            write_deltalake(table, rows, mode="append", commit_properties=properties, writer_properties=how)
             table.update_incremental()
             return RowCounts(inserted=self._rows.num_rows)
         metrics = self._merge(table, properties)
@@ -91,6 +101,7 @@ class DeltalakeMerge:
             source_alias="s",
             target_alias="t",
             commit_properties=properties,
+            writer_properties=without_float_statistics(self._rows.schema),
         ).when_matched_delete(predicate=_is(Change.DELETE, Change.REMOVE))
         if values:
             differs = " OR ".join(_differs(name, self._rows.schema.field(name).type) for name in values)
@@ -102,6 +113,25 @@ class DeltalakeMerge:
             updates={_quoted(name): _name("s", name) for name in names}, predicate=_is(Change.INSERT, Change.UPDATE)
         )
         return dict(merger.execute())
+
+
+def without_float_statistics(schema: pa.Schema) -> WriterProperties:
+    """How to write files whose statistics say nothing of floating-point numbers.
+
+    `deltalake` leaves NaN out of the least and greatest value; to Spark, NaN is greater than any number, so it would
+    skip a file that holds NaN where it looks for what is greater than the greatest.
+    """
+    floats = [field for field in schema if _holds_float(field.type)]
+    nothing = ColumnProperties(statistics_enabled="NONE")
+    if any(pa.types.is_nested(field.type) or "." in field.name for field in floats):
+        return WriterProperties(compression=_COMPRESSION, default_column_properties=nothing)
+    return WriterProperties(compression=_COMPRESSION, column_properties={field.name: nothing for field in floats})
+
+
+def _holds_float(kind: pa.DataType) -> bool:
+    if pa.types.is_nested(kind):
+        return any(_holds_float(kind.field(place).type) for place in range(kind.num_fields))
+    return bool(pa.types.is_floating(kind))
 
 
 def seeking(rows: pa.Table) -> pa.Table:

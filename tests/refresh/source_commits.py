@@ -6,13 +6,15 @@ import random
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import DeltaTable, Field, write_deltalake
+from deltalake import ColumnProperties, DeltaTable, Field, WriterProperties, write_deltalake
 from deltalake.schema import PrimitiveType
 from pyspark.sql import SparkSession
 
 from tests.refresh.random_changes import ADDED, Commit
 from tests.refresh.random_tables import Row, Source, arrow_table, random_value
 
+# deltalake's statistics pass over NaN, which to Spark is the greatest number: it would skip files that hold one.
+WRITER = WriterProperties(column_properties={"x": ColumnProperties(statistics_enabled="NONE")})
 DELETE_MARK = "s IS NULL"  # rows of a merge that are to be deleted if they are there
 
 
@@ -25,7 +27,8 @@ def create_source(source: Source, path: Path) -> None:
     configuration = {name: "true" for name, on in features.items() if on}
     for part in range(source.files):
         rows = source.rows[part :: source.files]
-        write_deltalake(str(path), arrow_table(source.columns, rows), mode="append", configuration=configuration)
+        table = arrow_table(source.columns, rows)
+        write_deltalake(str(path), table, mode="append", configuration=configuration, writer_properties=WRITER)
 
 
 def read_source(spark: SparkSession, path: Path) -> pa.Table:
@@ -76,7 +79,7 @@ class SourceCommits:
             frame = self._spark.createDataFrame(table)
             frame.write.format("delta").mode("overwrite").save(str(path))
         else:
-            write_deltalake(str(path), table, mode="overwrite")
+            write_deltalake(str(path), table, mode="overwrite", writer_properties=WRITER)
 
     def _by_spark(self, commit: Commit, path: Path) -> None:
         sql, target = self._spark.sql, f"delta.`{path}`"
@@ -114,19 +117,24 @@ def _by_deltalake(commit: Commit, path: Path) -> None:
     table = DeltaTable(str(path))
     match commit.action:
         case "insert":
-            write_deltalake(table, arrow_table(commit.columns, commit.rows), mode="append")
+            rows = arrow_table(commit.columns, commit.rows)
+            write_deltalake(table, rows, mode="append", writer_properties=WRITER)
         case "update":
-            table.update(dict(commit.assignments), predicate=commit.condition)
+            table.update(dict(commit.assignments), predicate=commit.condition, writer_properties=WRITER)
         case "delete":
-            table.delete(commit.condition)
+            table.delete(commit.condition, writer_properties=WRITER)
         case "merge":
             merge = table.merge(
-                arrow_table(commit.columns, commit.rows), "t.id = s.id", source_alias="s", target_alias="t"
+                arrow_table(commit.columns, commit.rows),
+                "t.id = s.id",
+                source_alias="s",
+                target_alias="t",
+                writer_properties=WRITER,
             )
             merge = merge.when_matched_delete(predicate=f"s.{DELETE_MARK}").when_matched_update_all()
             merge.when_not_matched_insert_all().execute()
         case "optimize":
-            table.optimize.compact()
+            table.optimize.compact(writer_properties=WRITER)
         case "add_column":
             table.alter.add_columns([Field(ADDED.name, PrimitiveType("integer"))])
         case _:

@@ -584,3 +584,21 @@ def test_a_row_that_stays_is_not_in_the_feed(tmp_path: Path, spark: SparkSession
         feed = spark_feed(spark, path, 1)
         assert feed == expected
         assert netted(feed) == {(2, "b"): -1, (2, "bb"): 1, (4, "d"): -1}
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("change", [("insert", 3), ("update", 1)])
+def test_spark_finds_nan_where_it_looks_for_greater_numbers(
+    tmp_path: Path, spark: SparkSession, change: tuple[str, int]
+) -> None:
+    schema = pa.schema([("k", pa.int64()), ("v", pa.float64()), ("f", pa.float32())])
+    nan = float("nan")
+    path = make_table(tmp_path / "t", [(1, 1.0, 1.0), (2, 2.0, 2.0)], schema)
+    made = staged(spark, path, changes([(*change, nan, nan)], schema))
+    assert made.choice.committer.value == "deltalake"
+    made.commit(1, note(1))
+    rows = spark.read.format("delta").load(path)
+    conditions = ("v > 5", "f > 5", "v > double('inf')", "v = double('nan')")
+    assert {text: [row.k for row in rows.where(text).collect()] for text in conditions} == {
+        text: [change[1]] for text in conditions
+    }
