@@ -63,6 +63,15 @@ def split_name(text: str, *, where: SourceLocation | None = None) -> tuple[str, 
         position += 1
 
 
+def is_legal(part: str) -> bool:
+    """Whether a schema or a table may be called this: letters, digits and _.
+
+    >>> is_legal("silver"), is_legal("a.b"), is_legal("")
+    (True, False, False)
+    """
+    return _LEGAL.fullmatch(part) is not None
+
+
 def parse_table_name(
     text: str, *, default_schema: str, catalog: str | None = None, where: SourceLocation | None = None
 ) -> TableName:
@@ -82,7 +91,7 @@ def parse_table_name(
     if len(parts) > 2:
         raise InvalidValue(f"'{text}' has too many parts; expected [catalog.][schema.]name.", where=where)
     for part in parts:
-        if not _LEGAL.fullmatch(part):
+        if not is_legal(part):
             raise InvalidValue(f"'{part}' in '{text}' may hold letters, digits and _ only.", where=where)
     schema, name = parts if len(parts) == 2 else (default_schema.lower(), parts[0])
     return TableName(schema, name)

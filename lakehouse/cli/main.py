@@ -5,6 +5,7 @@ A user's mistake is one sentence. Only an error of ours has a traceback, and tha
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -53,7 +54,10 @@ def _execute(given: list[str], screen: Screen) -> int:
         return 0
     # Each command imports what it needs when it is asked for: help must not wait for pyarrow or pydantic.
     command = importlib.import_module(f"lakehouse.cli.{arguments.command.replace('-', '_')}_command")
-    code: int = command.execute(arguments, screen)
+    # What a project's own Python prints is not one of our events, and must not stand among them.
+    aside = contextlib.redirect_stdout(sys.stderr) if screen.as_json else contextlib.nullcontext()
+    with aside:
+        code: int = command.execute(arguments, screen)
     return code
 
 

@@ -13,6 +13,7 @@ from lakehouse.definition.definition_files import definition_files
 from lakehouse.definition.document import Declarations
 from lakehouse.definition.document import Path as DocumentPath
 from lakehouse.definition.project import Project, ProjectSpec
+from lakehouse.definition.source_text import source_text
 from lakehouse.definition.spec_file import find_project, read_spec
 from lakehouse.definition.sql_definitions import read_sql
 from lakehouse.definition.substitution import substitute, substitute_sql
@@ -61,10 +62,8 @@ def load_project(
 def _read_text_file(file: Path, spec: ProjectSpec) -> Declarations:
     name = os.path.relpath(file, spec.root)
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = file.read_bytes()[: error.start].count(b"\n") + 1
-        problem = InvalidValue("this file is not UTF-8 text; save it as UTF-8.", where=SourceLocation(name, line))
+        text = source_text(file, spec.root)
+    except InvalidValue as problem:
         return Declarations(problems=(problem,))
     return read_sql(text, name, spec) if file.suffix.lower() == ".sql" else _read_yaml_file(text, name, spec)
 

@@ -26,6 +26,7 @@ from lakehouse.definition.document import Declarations
 from lakehouse.definition.project import ProjectSpec
 from lakehouse.definition.python_registry import ProjectRegistry
 from lakehouse.definition.session_stand_in import SessionStandIn, standing_in
+from lakehouse.definition.source_text import source_bytes
 from lakehouse.definition.user_frame import is_project_file, last_line_below
 from lakehouse.errors import DefinitionError, DefinitionErrors, InvalidValue, LakehouseError, SourceLocation
 
@@ -60,8 +61,10 @@ def _read_file(file: Path, spec: ProjectSpec, stand_in: SessionStandIn) -> Decla
         return query
 
     try:
-        source = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
+        source = compile(source_bytes(file, spec.root), str(file), "exec", dont_inherit=True)
+    except InvalidValue as problem:
+        return Declarations(problems=(problem,))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 1
         where = SourceLocation(os.path.relpath(file, spec.root), line)
         return Declarations(problems=(InvalidValue(f"this is not Python: {_sentence(error)}", where=where),))

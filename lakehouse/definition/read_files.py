@@ -10,6 +10,7 @@ from lakehouse.definition.dataset import FileSource
 from lakehouse.definition.document import Document
 from lakehouse.definition.file_source import SOURCE_PLACEHOLDER, read_source
 from lakehouse.definition.sql_cursor import Cursor
+from lakehouse.definition.sql_references import dotted_name
 from lakehouse.definition.sql_text import Token, closing, string_value, unquoted
 from lakehouse.errors import InvalidValue
 
@@ -37,9 +38,9 @@ def read_file_query(cursor: Cursor, name: str) -> FileSource:
     streams = [index for index in range(len(query)) if _streams(query, index)]
     for index in streams:
         if not _is_call(query, index):
-            read = query[index + 1] if query[index + 1].text != "(" else query[index + 2]
+            read, _ = dotted_name(query, index + 1 + (query[index + 1].text == "("))
             raise InvalidValue(
-                f"streaming table '{name}' streams '{read.text}'; streaming tables are fed by files for now.",
+                f"streaming table '{name}' streams '{'.'.join(read)}'; streaming tables are fed by files for now.",
                 where=cursor.where(query[index]),
                 hint="Use STREAM read_files('path', …), or a materialized view over the table.",
             )

@@ -14,6 +14,7 @@ from pydantic import Field
 from lakehouse.definition.document import Document
 from lakehouse.definition.document import Path as DocumentPath
 from lakehouse.definition.project import ProjectSpec
+from lakehouse.definition.source_text import source_text
 from lakehouse.definition.strict_model import StrictModel, Texts, checked
 from lakehouse.definition.substitution import resolve_variables, substitute
 from lakehouse.definition.yaml_text import read_yaml
@@ -25,6 +26,7 @@ from lakehouse.errors import (
     UnknownName,
     UsageError,
 )
+from lakehouse.names import RESERVED_SCHEMAS, is_legal
 
 SPEC_FILES = ("spark-pipeline.yml", "spark-pipeline.yaml")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:/")
@@ -100,13 +102,18 @@ def read_spec(root: Path, *, target: str | None, variables: Mapping[str, str]) -
     for model, document in zip(models, documents, strict=True):
         if model.database and model.schema_ and model.database != model.schema_:
             raise InvalidValue("'database' and 'schema' are the same key; keep one.", where=document.where("schema"))
+    database = overrides.database or overrides.schema_ or spec.database or spec.schema_ or "default"
+    for model, document in zip(models, documents, strict=True):
+        for key, text in (("database", model.database), ("schema", model.schema_)):
+            if text is not None and (not is_legal(text) or text.lower() in RESERVED_SCHEMAS):
+                why = "is the framework's own schema" if is_legal(text) else "may hold letters, digits and _ only"
+                raise InvalidValue(f"the {key} '{text}' {why}.", where=document.where(key), hint="Choose another name.")
     if not spec.libraries:
         raise InvalidValue(
             "the project has no 'libraries', so it declares nothing.",
             where=documents[0].where("libraries"),
             hint="Say where its files are: libraries: [{glob: {include: bronze/**}}].",
         )
-    database = overrides.database or overrides.schema_ or spec.database or spec.schema_ or "default"
     return ProjectSpec(
         name=spec.name,
         root=root,
@@ -133,6 +140,8 @@ def _spec_file(root: Path) -> Path:
 
 
 def _target_file(root: Path, target: str) -> Path:
+    if target in (".", "..") or "/" in target or os.sep in target:
+        raise UsageError(f"'{target}' is not the name of a target.", hint="--target NAME means the file conf/NAME.yml.")
     folders = [folder / "conf" for folder in (root, *root.parents)]
     for folder in folders:
         for suffix in (".yml", ".yaml"):
@@ -149,7 +158,7 @@ def _document(file: Path, root: Path, variables: Mapping[str, str] | None) -> Do
     def expand(text: str, path: DocumentPath, where: SourceLocation) -> str:
         return text if variables is None else substitute(text, variables, where)
 
-    documents, problems = read_yaml(file.read_text(encoding="utf-8-sig"), name, expand=expand)
+    documents, problems = read_yaml(source_text(file, root), name, expand=expand)
     if problems:
         raise _together(problems)
     if len(documents) > 1:

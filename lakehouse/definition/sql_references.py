@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from lakehouse.definition.declared_name import without_prefix
 from lakehouse.definition.sql_text import Token, closing, significant, tokenize, unquoted
-from lakehouse.errors import SourceLocation
+from lakehouse.errors import InvalidValue, SourceLocation
 
 _QUERY_STARTS = ("SELECT", "WITH", "FROM", "VALUES", "TABLE", "MAP", "REDUCE")
 _FROM_ENDS = (
@@ -35,10 +35,17 @@ class Reference(NamedTuple):
 def referenced_tables(sql: str, where: SourceLocation | None = None) -> tuple[Reference, ...]:
     """Every table name the query reads, in order of appearance; a name that is read twice appears twice.
 
-    Raises InvalidValue where a string or comment never ends.
+    Raises InvalidValue where a string or comment never ends, or parentheses are nested beyond all reason.
     """
     reading = _Reading(sql, significant(tokenize(sql, where)))
-    reading.frame(0, len(reading.tokens), frozenset(), is_query=True)
+    try:
+        reading.frame(0, len(reading.tokens), frozenset(), is_query=True)
+    except RecursionError:
+        raise InvalidValue(
+            "the parentheses of this query are nested too deep to be read.",
+            where=where,
+            hint="Split it with WITH, or into temporary views.",
+        ) from None
     return tuple(sorted(reading.found, key=lambda reference: reference.start))
 
 
@@ -62,7 +69,7 @@ def names_replaced(sql: str, replace: Callable[[str], str], where: SourceLocatio
     tokens = significant(tokenize(sql, where))
     pieces, position, index = [], 0, 0
     while index < len(tokens):
-        parts, after = _dotted(tokens, index)
+        parts, after = dotted_name(tokens, index)
         prefix = next((parts[:n] for n in range(len(parts), 0, -1) if parts[:n] in renamed), None)
         if prefix:
             pieces += [sql[position : tokens[index].start], renamed[prefix]]
@@ -71,7 +78,7 @@ def names_replaced(sql: str, replace: Callable[[str], str], where: SourceLocatio
     return "".join([*pieces, sql[position:]])
 
 
-def _dotted(tokens: Sequence[Token], index: int) -> tuple[tuple[str, ...], int]:
+def dotted_name(tokens: Sequence[Token], index: int) -> tuple[tuple[str, ...], int]:
     """The parts of the dotted name at `index`, in lower case, and the position after it."""
     parts: list[str] = []
     while index < len(tokens) and tokens[index].kind in ("word", "quoted"):
@@ -170,7 +177,7 @@ class _Reading:
 
     def _relation(self, index: int, ctes: frozenset[str]) -> int:
         """Takes the relation at `index`; returns the position after its name."""
-        parts, after = _dotted(self.tokens, index)
+        parts, after = dotted_name(self.tokens, index)
         if not parts:
             return index + 1
         follows = self.tokens[after].text if after < len(self.tokens) else ""

@@ -23,6 +23,10 @@ _EXPECTED = {
 }
 
 
+# What a value is called in messages where its text would say nothing.
+_KINDS = {list: "a list", tuple: "a list", dict: "a mapping", type(None): "empty"}
+
+
 class StrictModel(BaseModel):
     """No unknown keys, no silent conversions."""
 
@@ -82,7 +86,8 @@ def _problem(
         return UnknownKey(str(inner[-1]), valid, inside=holder, where=where)
     if kind == "missing":
         return InvalidValue(f"{inside} needs the key '{key}'.", where=where)
-    shown = repr(complaint["input"]) if isinstance(complaint["input"], str | int | float | None) else "not that"
+    given = complaint["input"]
+    shown = _KINDS.get(type(given)) or (repr(given) if isinstance(given, str | int | float) else "not that")
     hint = None
     if kind in ("literal_error", "enum"):
         choices = [choice.strip("'") for choice in str(limits["expected"]).replace(" or ", ", ").split(", ")]

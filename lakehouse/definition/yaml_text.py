@@ -17,6 +17,9 @@ from lakehouse.errors import DefinitionError, DuplicateName, InvalidValue, Sourc
 
 TEXT_MAPPINGS = frozenset({"configuration", "options", "properties", "table_properties", "spark_conf"})
 
+# Of one document; the longest lists of values that people write by hand or by script are well below.
+MOST_VALUES = 500_000
+
 # PyYAML without the C extension is the same, only slower.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?[0-9]+")
@@ -58,11 +61,33 @@ def read_yaml(
         mark: Any = error.problem_mark or error.context_mark
         what = " ".join(part for part in (error.context, error.problem) if part)
         problems.append(InvalidValue(f"this is not YAML: {what}.", where=SourceLocation(file, mark.line + 1)))
-    except yaml.YAMLError as error:  # characters that YAML forbids
-        problems.append(InvalidValue(f"this is not YAML: {error}.", where=SourceLocation(file, 1)))
+    except yaml.reader.ReaderError as error:  # characters that YAML forbids
+        # Its position counts bytes or characters, as the loader has it.
+        where = SourceLocation(file, text.count("\n", 0, text.find(chr(error.character))) + 1)
+        what = f"the character #x{error.character:04x} may not stand in it"
+        problems.append(InvalidValue(f"this is not YAML: {what}.", where=where))
+    except _TooLarge as error:
+        where = SourceLocation(file, error.line)
+        problems.append(
+            InvalidValue(
+                f"the aliases of this document stand for more than {MOST_VALUES:,} values.",
+                where=where,
+                hint="Write what is meant without aliases.",
+            )
+        )
+    except RecursionError:
+        problems.append(InvalidValue("this is nested too deep to be read.", where=SourceLocation(file, 1)))
     finally:
         loader.dispose()
     return tuple(documents), tuple(problems)
+
+
+class _TooLarge(Exception):
+    """A few lines of aliases of aliases can stand for more values than there is memory."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
 
 
 class _Reading:
@@ -74,8 +99,12 @@ class _Reading:
         self.text_lines: dict[Path, int] = {}
         self.problems: list[DefinitionError] = []
         self._open: set[int] = set()
+        self._values = 0
 
     def value(self, node: Any, path: Path, *, as_text: bool) -> Any:
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise _TooLarge(node.start_mark.line + 1)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path, as_text=as_text)
         if id(node) in self._open:

@@ -45,7 +45,7 @@ def read_texts(project: Project) -> TextReads:
         if not isinstance(dataset, MaterializedView | TemporaryView) or not isinstance(dataset.query, SqlQuery):
             continue
         found: list[TableName] = []
-        for reference in referenced_tables(dataset.query.text):
+        for reference in referenced_tables(dataset.query.text, dataset.query.location):
             name = resolve_reference(project, reference.parts, known)
             if name is not None:
                 found.append(name)

@@ -133,6 +133,22 @@ def test_validate_counts_and_reports_every_problem(lakehouse: Command, project: 
     assert lines[2] == "2 problems."
 
 
+def test_parentheses_without_end_are_the_users_mistake(lakehouse: Command, project: Path) -> None:
+    query = f"SELECT {'(' * 2000}1{')' * 2000} AS a"
+    (project / "tables" / "deep.sql").write_text(f"CREATE MATERIALIZED VIEW gold.deep AS\n{query};\n")
+    answer = lakehouse("validate", project, "--json")
+    (error,) = answer.events
+    assert (answer.code, error["class"], error["file"], error["line"]) == (2, "InvalidValue", "tables/deep.sql", 2)
+
+
+def test_what_a_definition_prints_is_no_event(lakehouse: Command, project: Path) -> None:
+    (project / "tables" / "loud.py").write_text("print('read')\n")
+    answer = lakehouse("validate", project, "--json")
+    assert (answer.code, [event["event"] for event in answer.events]) == (0, ["validated"])
+    assert answer.err == "read\n"
+    assert "read" in lakehouse("validate", project).out.splitlines()
+
+
 def test_an_error_of_ours_leaves_its_traceback_in_a_file(
     lakehouse: Command, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

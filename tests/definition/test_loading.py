@@ -104,6 +104,16 @@ def test_a_file_that_is_not_utf_8(write: Write, load: Load) -> None:
     assert caught.value.where.line == 2
 
 
+@pytest.mark.parametrize("name", ["a.sql", "a.yml", "a.py"])
+def test_a_file_that_cannot_be_read(write: Write, load: Load, name: str) -> None:
+    root = write({"tables/b.sql": "CREATE MATERIALIZED VIEW b AS SELEC 1"})
+    (root / "tables" / name).symlink_to("gone")
+    with pytest.raises(DefinitionErrors) as caught:
+        load({})
+    places = {problem.where.file for problem in caught.value.problems if problem.where}
+    assert places == {f"tables/{name}", "tables/b.sql"}, "and it hides no other"
+
+
 def test_a_temporary_view_hides_no_table(load: Load) -> None:
     sql = "CREATE MATERIALIZED VIEW silver.a AS SELECT 1; CREATE TEMPORARY VIEW a AS SELECT 2;"
     with pytest.raises(DuplicateName):

@@ -80,6 +80,9 @@ def test_a_uri_stays(write: Write, uri: str) -> None:
         (("max_concurrent_refreshes: 3", "max_concurrent_refreshes: many"), InvalidValue, 17),
         (("name: flights", "name: [a]"), InvalidValue, 1),
         (("schema: silver", "schema: silver\ndatabase: gold"), InvalidValue, 4),
+        (("schema: silver", "schema: a.b"), InvalidValue, 4),
+        (("schema: silver", "database: ''"), InvalidValue, 4),
+        (("schema: silver", "database: System"), InvalidValue, 4),
         (("/*.csv", "/${nope}"), UndefinedVariable, 7),
         (("lake/${landing}", "${env:HOME}"), InvalidValue, 16),
         (("landing: data/landing", "landing: ${files}"), InvalidValue, None),
@@ -134,6 +137,20 @@ def test_an_unknown_target_is_an_error_with_the_nearest(write: Write) -> None:
     with pytest.raises(UnknownName) as caught:
         spec_of(write, FULL, files={"conf/prod.yml": ""}, target="prd")
     assert caught.value.nearest == "prod"
+
+
+@pytest.mark.parametrize("target", ["../conf/prod", "..", "/etc/passwd"])
+def test_a_target_is_a_name_and_no_path(write: Write, target: str) -> None:
+    with pytest.raises(UsageError):
+        spec_of(write, FULL, files={"conf/prod.yml": ""}, target=target)
+
+
+def test_a_spec_that_is_no_text(write: Write) -> None:
+    root = write({"spark-pipeline.yml": FULL})
+    (root / "spark-pipeline.yml").write_bytes(b"name: a\n# caf\xe9\n")
+    with pytest.raises(InvalidValue) as caught:
+        read_spec(root, target=None, variables={})
+    assert (caught.value.where.file, caught.value.where.line) == ("spark-pipeline.yml", 2)  # type: ignore[union-attr]
 
 
 def test_an_unknown_key_of_a_target(write: Write) -> None:

@@ -77,6 +77,8 @@ def test_anchors_and_merge_keys() -> None:
         ("a: 1\n\tb: 2\n", InvalidValue, 2),
         ("<<: 3\n", InvalidValue, 1),
         ("a: \x01\n", InvalidValue, 1),
+        ("a: é\nb: \x00\n", InvalidValue, 2),
+        ("- " * 3000, InvalidValue, 1),
     ],
 )
 def test_what_is_not_meant_is_an_error_at_its_line(text: str, error: type[Exception], line: int) -> None:
@@ -85,6 +87,16 @@ def test_what_is_not_meant_is_an_error_at_its_line(text: str, error: type[Except
     assert [type(problem) for problem in problems] == [error]
     assert problems[0].where is not None
     assert (problems[0].where.file, problems[0].where.line) == ("f.yml", line)
+
+
+def test_aliases_of_aliases_are_not_unfolded_without_end() -> None:
+    """Nine lines that stand for 387 million values."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)]
+    documents, problems = read_yaml("\n".join(lines), "f.yml")
+    assert not documents
+    assert [type(problem) for problem in problems] == [InvalidValue]
+    assert len(value_of("\n".join(lines[:4]))["a3"]) == 9, "a few are fine"
 
 
 def test_expanded_scalars_are_typed_after_expansion() -> None:
