@@ -19,7 +19,7 @@ from lakehouse.analysis.catalyst import analysed_plan, attributes, elements, nod
 from lakehouse.analysis.plan_binding import sibling_with
 from lakehouse.analysis.scalar_subqueries import lift_scalar_subqueries
 from lakehouse.names import TableName
-from lakehouse.plan.algebra import NodeKind, PlanNode
+from lakehouse.plan.algebra import PlanNode
 
 _CONTENT_BLIND = {
     "spark.databricks.delta.stats.skipping": "false",
@@ -73,11 +73,6 @@ def read_algebra(frame: DataFrame, optimiser: SparkSession) -> Algebra:
     operators: list[Any] = []
     root = read_node(lifted, sources, operators)
     return Algebra(root, tuple(operators), tuple(frame.columns), sources)
-
-
-def has_literal_rows(root: PlanNode) -> bool:
-    """Whether some rows are part of the plan itself."""
-    return any(node.kind is NodeKind.CONSTANT for node in root.walk())
 
 
 def _source_columns(plan: Any) -> dict[int, TableName]:

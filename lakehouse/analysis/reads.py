@@ -88,7 +88,13 @@ _ORDERED_AGGREGATES = frozenset({"First", "Last", "AnyValue", "CollectList", "Co
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryReads:
-    """What one walk over a plan finds: see the functions of the same names."""
+    """What one walk over a plan finds, each sorted.
+
+    `tables` are the project's datasets: in FROM, subqueries, common table expressions, and through temporary views;
+    `temporary_views` those read directly or through one another, in lower case; `undeclared` what is read besides
+    (rows made in Python, ranges and literals are no reads); `nondeterminism` the expressions whose value the rows
+    that are read do not decide.
+    """
 
     tables: tuple[TableName, ...]
     temporary_views: tuple[str, ...]
@@ -135,32 +141,6 @@ def query_reads(frame: DataFrame) -> QueryReads:
         undeclared=tuple(sorted(undeclared, key=lambda read: (str(read), read.files))),
         nondeterminism=tuple(sorted(varying)),
     )
-
-
-def tables_read(frame: DataFrame) -> tuple[TableName, ...]:
-    """The project's datasets that the frame reads, sorted: in FROM, subqueries, common table expressions, and
-    through temporary views."""
-    return query_reads(frame).tables
-
-
-def temporary_views_read(frame: DataFrame) -> tuple[str, ...]:
-    """The temporary views that the frame reads, directly or through one another: lower-case names, sorted."""
-    return query_reads(frame).temporary_views
-
-
-def undeclared_reads(frame: DataFrame) -> tuple[UndeclaredRead, ...]:
-    """What the frame reads besides datasets of the project; rows made in Python, ranges and literals are no reads."""
-    return query_reads(frame).undeclared
-
-
-def nondeterminism(frame: DataFrame) -> tuple[Nondeterminism, ...]:
-    """The expressions of the frame whose value the rows it reads do not decide, sorted by name."""
-    return query_reads(frame).nondeterminism
-
-
-def is_deterministic(frame: DataFrame) -> bool:
-    """Whether the same input rows always give the same output rows, as far as Spark and this module know."""
-    return not nondeterminism(frame)
 
 
 def _undeclared(node: Node) -> set[UndeclaredRead]:

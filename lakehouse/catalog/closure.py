@@ -16,7 +16,6 @@ from lakehouse.catalog.privilege import Privilege, implied_by_all
 from lakehouse.errors import DefinitionError, InvalidValue, UnknownName
 
 _NOTHING: frozenset[Principal] = frozenset()
-ACTING = (PrincipalKind.USER, PrincipalKind.SERVICE)
 
 
 @dataclass(frozen=True, slots=True)

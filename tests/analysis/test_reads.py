@@ -12,11 +12,7 @@ from pyspark.sql import functions as F
 from lakehouse.analysis.reads import (
     Nondeterminism,
     Variation,
-    is_deterministic,
-    nondeterminism,
-    tables_read,
-    temporary_views_read,
-    undeclared_reads,
+    query_reads,
 )
 from lakehouse.names import TableName
 
@@ -58,45 +54,45 @@ READS: list[tuple[Query, str]] = [
 @pytest.mark.parametrize(("query", "expected"), READS)
 def test_tables_read_finds_every_dataset(project: SparkSession, query: Query, expected: str) -> None:
     frame = analysed(project, query)
-    assert tables_read(frame) == tuple(TableName("silver", name) for name in expected.split())
-    assert undeclared_reads(frame) == ()
+    assert query_reads(frame).tables == tuple(TableName("silver", name) for name in expected.split())
+    assert query_reads(frame).undeclared == ()
 
 
 def test_temporary_views_are_found_through_one_another(project: SparkSession) -> None:
-    assert temporary_views_read(project.sql("SELECT * FROM large_orders")) == ("large_orders", "paid")
-    assert temporary_views_read(project.sql("SELECT 1 WHERE EXISTS (SELECT * FROM PAID)")) == ("paid",)
-    assert temporary_views_read(project.table("silver.orders")) == ()
+    assert query_reads(project.sql("SELECT * FROM large_orders")).temporary_views == ("large_orders", "paid")
+    assert query_reads(project.sql("SELECT 1 WHERE EXISTS (SELECT * FROM PAID)")).temporary_views == ("paid",)
+    assert query_reads(project.table("silver.orders")).temporary_views == ()
 
 
 def test_undeclared_files_are_named(project: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,x\n1,2\n")
     frame = project.read.csv(str(tmp_path), header=True).join(project.table("silver.orders"), "id")
-    (read,) = undeclared_reads(frame)
+    (read,) = query_reads(frame).undeclared
     assert (read.format, read.table) == ("CSV", None)
     assert read.paths == (f"file:{tmp_path}",)
     assert [file.rpartition("/")[2] for file in read.files] == ["a.csv"]
-    assert tables_read(frame) == (TableName("silver", "orders"),)
+    assert query_reads(frame).tables == (TableName("silver", "orders"),)
 
 
 def test_undeclared_delta_tables_are_named(project: SparkSession) -> None:
-    (by_name,) = undeclared_reads(project.sql("SELECT * FROM silver.rates JOIN raw_silver.orders"))
+    (by_name,) = query_reads(project.sql("SELECT * FROM silver.rates JOIN raw_silver.orders")).undeclared
     assert (by_name.format, by_name.table) == ("Delta", "spark_catalog.raw_silver.orders")
-    (by_path,) = undeclared_reads(project.sql(f"SELECT * FROM delta.`{by_name.paths[0].removeprefix('file:')}`"))
+    (by_path,) = query_reads(project.sql(f"SELECT * FROM delta.`{by_name.paths[0].removeprefix('file:')}`")).undeclared
     assert (by_path.paths, by_path.files) == (by_name.paths, by_name.files)
     assert len(by_path.files) == 1
 
 
 def test_an_undeclared_read_inside_a_subquery_is_found(project: SparkSession) -> None:
     frame = project.sql("SELECT id FROM silver.orders WHERE id IN (SELECT id FROM raw_silver.orders)")
-    assert [read.format for read in undeclared_reads(frame)] == ["Delta"]
+    assert [read.format for read in query_reads(frame).undeclared] == ["Delta"]
 
 
 def test_rows_of_a_broken_lineage_are_undeclared_but_rows_made_in_python_are_not(project: SparkSession) -> None:
     orders = project.table("silver.orders").select("id")
     for lost in (orders.localCheckpoint(), orders.rdd.toDF("id long")):
-        assert [read.format for read in undeclared_reads(lost)] == ["LogicalRDD"]
+        assert [read.format for read in query_reads(lost).undeclared] == ["LogicalRDD"]
     for made in (project.createDataFrame([(1,)], "a int"), project.range(3), project.createDataFrame([], "a int")):
-        assert undeclared_reads(made) == ()
+        assert query_reads(made).undeclared == ()
 
 
 def unstable(session: SparkSession) -> DataFrame:
@@ -142,5 +138,4 @@ def test_nondeterminism_names_what_varies(
 ) -> None:
     frame = analysed(project, query)
     found = [Nondeterminism(expression=expression, variation=variation) for expression, variation in expected]
-    assert list(nondeterminism(frame)) == found
-    assert is_deterministic(frame) is (not found)
+    assert list(query_reads(frame).nondeterminism) == found
