@@ -6,6 +6,7 @@ A user's mistake is one sentence. Only an error of ours has a traceback, and tha
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -16,10 +17,14 @@ from pathlib import Path
 
 from lakehouse.cli.arguments import build_parser, parse_arguments
 from lakehouse.cli.screen import Screen
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import InstallationError, LakehouseError
 
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
 _INTERRUPTED = 130
+# What a file system refuses is for its owner to mend: rights, space, a file where a folder should be.
+_OF_THE_MACHINE = frozenset(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EIO)
+)
 ENTRY_POINT = Path(__file__).parent.parent / "__main__.py"
 
 
@@ -39,6 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of a pipe has seen enough (`| head`). Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE or error.filename is None:
+            return _internal_error(error, screen)
+        refused = InstallationError(
+            f"'{error.filename}' cannot be used: {error.strerror}.", hint="'lakehouse doctor' checks rights and space."
+        )
+        screen.fail(refused)
+        return refused.exit_code
     except Exception as error:
         return _internal_error(error, screen)
 

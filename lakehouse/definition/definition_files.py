@@ -30,10 +30,12 @@ def definition_files(spec: ProjectSpec) -> tuple[tuple[Path, ...], Declarations]
         files = []
         try:
             files = [file for file in _matching(spec.root, pattern) if not left_out & {file, *file.parents}]
-        except (ValueError, NotImplementedError, FileNotFoundError) as error:
+        except (ValueError, NotImplementedError, OSError) as error:
+            # Not found has our own words, and what the system refuses names the folder.
+            why = f"'{error.filename}': {error.strerror}" if getattr(error, "filename", None) else error  # type: ignore[union-attr]
             problems.append(
                 InvalidValue(
-                    f"'include: {pattern}' names nothing: {error}.",
+                    f"'include: {pattern}' names nothing: {why}.",
                     where=where,
                     hint="Expected a file, or a folder followed by /**, relative to the project.",
                 )
@@ -68,7 +70,10 @@ def _matching(root: Path, pattern: str) -> Iterator[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for directory, folders, files in os.walk(folder):
+    def refused(error: OSError) -> None:
+        raise error  # a folder left out in silence would take its tables with it
+
+    for directory, folders, files in os.walk(folder, onerror=refused):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
         yield from (Path(directory, name) for name in sorted(files) if not name.startswith("."))
 

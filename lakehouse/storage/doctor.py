@@ -112,6 +112,10 @@ def _writable(what: str, place: str) -> Finding:
     if path is None:
         return Finding(name=what, ok=True, detail=f"{place} is not on this machine; not checked")
     existing = _existing(Path(path))
+    in_the_way = next((place for place in (Path(path), *Path(path).parents) if place.is_file()), None)
+    if in_the_way is not None:
+        fix = f"Move {in_the_way} away, or name another folder."
+        return Finding(name=what, ok=False, detail=f"{in_the_way} is a file, not a folder", fix=fix)
     try:
         with tempfile.TemporaryFile(dir=existing):
             pass

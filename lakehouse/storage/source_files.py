@@ -118,6 +118,15 @@ def _open_raw(file: SourceFile) -> BinaryIO:
 
 
 def _list_local(flow: str, pattern: str, root: Path) -> Iterator[SourceFile]:
+    try:
+        yield from _local_files(flow, pattern, root)
+    except PermissionError as error:
+        raise SourceFileError(
+            f"'{error.filename}' may not be read.", path=str(error.filename), hint="Grant read access to it."
+        ) from error
+
+
+def _local_files(flow: str, pattern: str, root: Path) -> Iterator[SourceFile]:
     if pattern.startswith("file:"):
         pattern = "/" + pattern[len("file:") :].lstrip("/")
     inside = os.path.normpath(root) + "/"
@@ -136,10 +145,6 @@ def _list_local(flow: str, pattern: str, root: Path) -> Iterator[SourceFile]:
         except UnicodeEncodeError as error:
             raise SourceFileError(
                 f"a file name in '{match!a}' is not UTF-8.", path=ascii(match), hint="Rename the file."
-            ) from error
-        except PermissionError as error:
-            raise SourceFileError(
-                f"'{error.filename}' may not be read.", path=str(error.filename), hint="Grant read access to it."
             ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import subprocess
 import sys
@@ -162,6 +163,29 @@ def test_an_error_of_ours_leaves_its_traceback_in_a_file(
     assert "in broken" in Path(error["traceback"]).read_text()
     Path(error["traceback"]).unlink()
     assert "Traceback" not in lakehouse("ls", project).err
+
+
+@pytest.mark.parametrize("command", [("run",), ("dry-run",), ("reset", "gold.revenue", "--yes")])
+def test_a_warehouse_that_cannot_be_one_is_no_error_of_ours(
+    lakehouse: Command, project: Path, command: tuple[str, ...]
+) -> None:
+    (project / "warehouse").write_text("mine")
+    answer = lakehouse(*command, "--project", project, "--json")
+    (error,) = answer.events
+    assert (answer.code, error["class"]) == (2, "InstallationError")
+    assert (project / "warehouse").read_text() == "mine"
+
+
+def test_what_the_disk_refuses_is_one_sentence(
+    lakehouse: Command, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/lake/x")
+
+    monkeypatch.setattr(ls_command, "table_states", full)
+    answer = lakehouse("ls", project)
+    assert (answer.code, answer.out, len(answer.err.splitlines())) == (2, "", 1)
+    assert "/lake/x" in answer.err
 
 
 def test_ctrl_c_outside_of_a_run(lakehouse: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

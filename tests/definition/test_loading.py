@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +90,21 @@ def test_a_file_that_two_libraries_name_is_read_once(load: Load) -> None:
 def test_a_library_that_names_nothing(load: Load, include: str) -> None:
     with pytest.raises(InvalidValue):
         load({"spark-pipeline.yml": SPEC + f"  - glob: {{include: {include}}}\n"})
+
+
+def test_a_folder_that_may_not_be_read_is_not_left_out(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def refusing(folder: str) -> Any:  # root may read whatever its mode says
+        if str(folder).endswith("tables/closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(InvalidValue) as caught:
+        load({"tables/closed/a.sql": "CREATE MATERIALIZED VIEW a AS SELECT 1;"})
+    assert caught.value.where is not None
+    assert caught.value.where.file == "spark-pipeline.yml"
 
 
 def test_an_empty_library_is_a_notice(load: Load) -> None:

@@ -79,6 +79,14 @@ def test_folder_without_write_access(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "/proc" in found.detail
 
 
+@pytest.mark.parametrize("below", [".", "deep/down"])
+def test_a_file_where_the_folder_should_be(tmp_path: Path, below: str) -> None:
+    (tmp_path / "lake").write_text("mine")
+    found = look(tmp_path / "lake" / below)["warehouse"]
+    assert not found.ok
+    assert str(tmp_path / "lake") in found.fix
+
+
 def test_elsewhere_is_not_checked(tmp_path: Path) -> None:
     found = look("s3a://bucket/warehouse")
     assert found["warehouse"].ok

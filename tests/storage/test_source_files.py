@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyarrow import fs
@@ -167,11 +169,20 @@ def test_braces() -> None:
     assert compile_pattern("a[").fullmatch("a[")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read(landing: Path) -> None:
-    (landing / "landing" / "deep").chmod(0)
-    with pytest.raises(SourceFileError):
-        list_source_files("in", "landing/deep/*.csv", landing)
+@pytest.mark.parametrize("pattern", ["landing/deep/*.csv", "landing/**/*.csv", "landing/deep"])
+def test_a_folder_that_may_not_be_read(landing: Path, pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = str(landing / "landing" / "deep")
+    scandir = os.scandir
+
+    def refusing(folder: str) -> Any:  # root may read whatever its mode says
+        if str(folder) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(SourceFileError) as caught:
+        list_source_files("in", pattern, landing)
+    assert caught.value.path == closed
 
 
 def test_ten_thousand_files_are_listed_quickly(tmp_path: Path) -> None:
