@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakehouse.definition.dataset import StreamingTable
+from lakehouse.definition.dataset import Flow, StreamingTable
 from lakehouse.definition.loading import load_project
 from lakehouse.definition.project import Project, ProjectSpec
 from lakehouse.definition.spec_file import read_spec
+from lakehouse.errors import SourceFileError
 from lakehouse.names import TableName
 from lakehouse.plan.load_plan import LedgerEntry, SourceFile, files_to_hash
 from lakehouse.run.delta_warehouse import DeltaWarehouse
@@ -50,11 +51,16 @@ class Workspace:
 
         Those that size and time do not show to be among the `known` carry the hash of their content.
         """
-        listed = [
-            file for flow in dataset.flows for file in list_source_files(flow.name, flow.source.files, self._spec.root)
-        ]
+        listed = [file for flow in dataset.flows for file in self._files_of(flow)]
         hashed = {(file.flow, file.path): file for file in with_hashes(files_to_hash(listed, known))}
         return tuple(hashed.get((file.flow, file.path), file) for file in listed)
+
+    def _files_of(self, flow: Flow) -> Sequence[SourceFile]:
+        try:
+            return list_source_files(flow.name, flow.source.files, self._spec.root)
+        except SourceFileError as error:
+            error.where = error.where or flow.source.location
+            raise
 
     def close(self) -> None:
         """Ends the session if one was started."""

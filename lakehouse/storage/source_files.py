@@ -144,7 +144,7 @@ def _local_files(flow: str, pattern: str, root: Path) -> Iterator[SourceFile]:
                 )
         except UnicodeEncodeError as error:
             raise SourceFileError(
-                f"a file name in '{match!a}' is not UTF-8.", path=ascii(match), hint="Rename the file."
+                f"a file name in {match!a} is not UTF-8.", path=ascii(match), hint="Rename the file."
             ) from error
 
 
