@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame
 
+from lakehouse.analysis.failure import describe_failure
 from lakehouse.errors import QueryError, SourceLocation
 
 _PLACEHOLDER = "{source}"
@@ -35,13 +36,13 @@ def apply_select(frame: DataFrame, select: str, carried: Sequence[str], where: S
             selected = session.sql(with_columns(select, missing).replace(_PLACEHOLDER, f"`{name}`"))
     except (AnalysisException, ParseException) as error:
         condition = error.getCondition()
-        text = str(error).splitlines()[0].replace(f"`{name}`", _PLACEHOLDER).replace(name, "source")
+        text = describe_failure(error).message.replace(f"`{name}`", _PLACEHOLDER).replace(name, "source")
         hint = None
         if any(f"`{column}`" in text for column in carried) or condition == "MISSING_AGGREGATION":
             names = ", ".join(carried)
             hint = f"'select' works row by row; list {names} in inner queries so that they reach the outer one."
         raise QueryError(
-            f"the source's 'select' cannot be computed: {text}",
+            f"the source's 'select' cannot be computed: {text}" + (f" [{condition}]" if condition else ""),
             condition=condition,
             query=select,
             where=where,

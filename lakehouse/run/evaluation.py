@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from lakehouse.analysis.failure import Failure, describe_failure
 from lakehouse.definition.dataset import MaterializedView, Query, SqlQuery, TemporaryView
 from lakehouse.definition.session_stand_in import using_session
-from lakehouse.errors import LakehouseError, QueryError, RefreshError
+from lakehouse.errors import LakehouseError, QueryError, RefreshError, SourceLocation
 
 # Definition files may change the working directory or rely on it; it is one per process, like the import state.
 _USER_CODE = threading.RLock()
@@ -49,24 +49,29 @@ def evaluate_query(session: SparkSession, dataset: MaterializedView | TemporaryV
 
 
 @contextmanager
-def failures_named(name: str, query: Query | None, root: Path) -> Iterator[None]:
-    """Turns whatever Spark or user code raises inside into a QueryError that names dataset, file and line."""
+def failures_named(
+    name: str, query: Query | None, root: Path, declared: SourceLocation | None = None
+) -> Iterator[None]:
+    """Turns whatever Spark or user code raises inside into a QueryError that names dataset, file and line; without a
+    query, the place where it was `declared`."""
     try:
         yield
     except LakehouseError:
         raise
     except Exception as error:
         text = query.text if isinstance(query, SqlQuery) else None
-        raise _query_error(name, query, text, describe_failure(error, query=text, root=root)) from error
+        failure = describe_failure(error, query=text, root=root)
+        where = failure.where(query.location) if query else failure.location or declared
+        raise _query_error(name, text, failure, where) from error
 
 
-def _query_error(name: str, query: Query | None, text: str | None, failure: Failure) -> RefreshError:
+def _query_error(name: str, text: str | None, failure: Failure, where: SourceLocation | None) -> RefreshError:
     condition = f" [{failure.condition}]" if failure.condition else ""
     error = QueryError(
         f"{name} cannot be computed: {failure.message}{condition}",
         condition=failure.condition,
         query=text,
-        where=failure.where(query.location) if query else failure.location,
+        where=where,
     )
     return MissingTable(error, failure.missing_table) if failure.missing_table else error
 

@@ -215,7 +215,7 @@ class SparkCompute:
     ) -> SparkStaged:
         mode = WriteMode.OVERWRITE if step.mode is RefreshMode.FULL else WriteMode.APPEND
         root = self._project.spec.root
-        with failures_named(str(dataset.name), None, root):
+        with failures_named(str(dataset.name), None, root, dataset.location):
             found = LoadRefresh(
                 table=dataset,
                 step=step,
@@ -248,7 +248,7 @@ class SparkCompute:
         self, dataset: StreamingTable, step: RefreshStep, record: RefreshRecord, catalog: SessionCatalog
     ) -> SparkStaged:
         root = self._project.spec.root
-        with failures_named(str(dataset.name), None, root):
+        with failures_named(str(dataset.name), None, root, dataset.location):
             found = Replay(
                 table=dataset,
                 step=step,
