@@ -19,7 +19,7 @@ from lakehouse.analysis.catalyst import analysed_plan, attributes, elements, nod
 from lakehouse.analysis.plan_binding import sibling_with
 from lakehouse.analysis.scalar_subqueries import lift_scalar_subqueries
 from lakehouse.names import TableName
-from lakehouse.plan.algebra import PlanNode
+from lakehouse.plan.algebra import NodeKind, PlanNode
 
 _CONTENT_BLIND = {
     "spark.databricks.delta.stats.skipping": "false",
