@@ -129,6 +129,8 @@ def stage_write(frame: DataFrame, write: TableWrite) -> StagedWrite:
     delta = jvm.org.apache.spark.sql.delta
     none = jvm.scala.Option.empty()
     jsession = session._jsparkSession
+    # Delta asks for the thread's active session where it reads a checkpoint anew; a thread of py4j may have none.
+    jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(jsession)
     transaction = delta.DeltaLog.forTable(jsession, write.path).startTransaction()
     transaction.txnVersion(write.application)
     creates = transaction.readVersion() < 0
