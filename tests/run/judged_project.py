@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
+from pyspark.sql import SparkSession
 
 from lakehouse.names import TableName, quarantine_name
 from lakehouse.run.outcome import RunOutcome
@@ -113,6 +114,18 @@ class JudgedProject:
     def dropped(self, name: str) -> int:
         """How many rows were dropped."""
         return self._published()[TableName("lab", name)].record.counts["dropped"]
+
+    def answers(self, spark: SparkSession) -> Callable[[str], list[Row]]:
+        """What a query gives by plain Spark, in a session of its own, over the sources as they are when it is asked."""
+        plain = spark.newSession()
+
+        def query(text: str) -> list[Row]:
+            for name in "ab":
+                plain.createDataFrame(self._table(name).to_pyarrow_table()).createOrReplaceTempView(name)
+            found = plain.sql(text.replace("raw.", "")).toArrow()
+            return list(zip(*[found.column(name).to_pylist() for name in ("k", "n", "t")], strict=True))
+
+        return query
 
     def differences(self, query: Callable[[str], list[Row]]) -> list[str]:
         """Where tables, quarantine or counts are not those of the queries' rows; `query` runs a SQL text."""

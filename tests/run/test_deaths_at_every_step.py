@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from lakehouse.run.delta_warehouse import DeltaWarehouse
 from lakehouse.storage.change_commit import StagedChange
 from lakehouse.storage.staged_write import StagedWrite
 from tests.run.judged_project import QUERIES, JudgedProject
-from tests.run.random_rules import Row
 
 pytestmark = pytest.mark.spark
 
@@ -84,14 +82,7 @@ def test_the_next_run_gives_the_same_wherever_the_last_one_died(
     seed = 17
     print(f"seed {seed}")
     project = JudgedProject(tmp_path, seed)
-    plain = spark.newSession()
-
-    def query(text: str) -> list[Row]:
-        for name in "ab":
-            rows = DeltaTable(str(tmp_path / "outside" / name)).to_pyarrow_table()
-            plain.createDataFrame(rows).createOrReplaceTempView(name)
-        found = plain.sql(text.replace("raw.", "")).toArrow()
-        return list(zip(*[found.column(name).to_pylist() for name in ("k", "n", "t")], strict=True))
+    query = project.answers(spark)
 
     def readers_see() -> dict[str, Any]:
         return {name: (project.rows(name), project.aside(name)) for name in QUERIES}

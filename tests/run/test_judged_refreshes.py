@@ -6,12 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from lakehouse.run.spark_staged import SparkStaged
 from tests.run.judged_project import QUERIES, JudgedProject
-from tests.run.random_rules import Row
 
 pytestmark = pytest.mark.spark
 
@@ -38,14 +36,7 @@ def test_tables_quarantines_and_counts_equal_recomputation(
 ) -> None:
     print(f"seed {seed}")
     project = JudgedProject(tmp_path, seed)
-    plain = spark.newSession()
-
-    def query(text: str) -> list[Row]:
-        for name in "ab":
-            rows = DeltaTable(str(tmp_path / "outside" / name)).to_pyarrow_table()
-            plain.createDataFrame(rows).createOrReplaceTempView(name)
-        found = plain.sql(text.replace("raw.", "")).toArrow()
-        return list(zip(*[found.column(name).to_pylist() for name in ("k", "n", "t")], strict=True))
+    query = project.answers(spark)
 
     modes = set()
     done = []
