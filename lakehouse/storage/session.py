@@ -227,6 +227,7 @@ def _scratch() -> Path:
 
 
 def _new_context(gateway: Any, settings: Mapping[str, str]) -> SparkSession:
+    _check_sql_settings(gateway, settings)
     conf = SparkConf(_jvm=gateway.jvm)
     for key, value in settings.items():
         conf.set(key, value)
@@ -243,6 +244,25 @@ def _new_context(gateway: Any, settings: Mapping[str, str]) -> SparkSession:
         # SparkContext puts a handler of its own in place; Ctrl-C is for whoever listened before.
         if interrupt is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, interrupt)
+
+
+def _check_sql_settings(gateway: Any, settings: Mapping[str, str]) -> None:
+    """Spark SQL reads its settings at the first query, and where one cannot be, every later call fails without end.
+
+    InstallationError that names the setting.
+    """
+    conf = gateway.jvm.org.apache.spark.sql.internal.SQLConf()
+    for key, value in settings.items():
+        if not key.startswith("spark.sql."):
+            continue
+        try:
+            conf.setConfString(key, value)
+        except (Py4JJavaError, PySparkException) as error:
+            said = str(error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else error)
+            raise InstallationError(
+                f"Spark does not take the setting '{key}': {said.splitlines()[0].partition(' SQLSTATE')[0]}",
+                hint="Check the settings that begin with 'spark.' in 'configuration' and --var.",
+            ) from error
 
 
 def _with_options(settings: Mapping[str, str], options: Sequence[str], archive: ClassArchive) -> dict[str, str]:

@@ -88,6 +88,15 @@ def test_a_master_that_is_none_is_an_error(tmp_path: Path, master: str, said: st
     assert done.stderr == ""
 
 
+def test_a_setting_that_spark_refuses_is_an_error(tmp_path: Path) -> None:
+    setting = "spark.sql.shuffle.partitions=many"
+    done, seen = run([sys.executable, str(PROBE), str(tmp_path), "--setting", setting], tmp_path)
+    assert done.returncode == InstallationError.exit_code
+    assert "spark.sql.shuffle.partitions" in seen["error"]
+    assert "\n" not in seen["error"]
+    assert done.stderr == ""
+
+
 def test_own_session_starts_quietly_and_ends_completely(tmp_path: Path) -> None:
     done, seen = run([sys.executable, str(PROBE), str(tmp_path)], tmp_path, LAKEHOUSE_CLASS_ARCHIVE="off")
     assert done.returncode == 0
