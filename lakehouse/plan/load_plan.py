@@ -77,7 +77,8 @@ class LoadPlan:
     rows before). `duplicates` are recorded, not loaded. `touched` are entries of files that moved in time but not in
     content, as they should read now. `known_bad` could not be read before and did not change since. `changed` files
     changed after they were loaded, where their source calls that an error. `gone` are loaded files that are no longer
-    there: their rows stay, except in a full load.
+    there: their rows stay, except in a full load. `unlisted` is why its files could not be listed at all: the load is
+    refused then.
     """
 
     full: bool
@@ -88,11 +89,12 @@ class LoadPlan:
     known_bad: tuple[LedgerEntry, ...] = ()
     changed: tuple[SourceFile, ...] = ()
     gone: tuple[str, ...] = ()
+    unlisted: SourceFileError | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to load, to set aside or to refuse; a touched file alone is nothing."""
-        return not (self.full or self.load or self.reload or self.duplicates or self.changed)
+        return not (self.full or self.load or self.reload or self.duplicates or self.changed or self.unlisted)
 
 
 def plan_load(
@@ -153,8 +155,11 @@ def files_to_hash(listed: Iterable[SourceFile], ledger: Iterable[LedgerEntry]) -
     return tuple(file for file in listed if (file.flow, file.path, file.size, file.modified_at) not in known)
 
 
-def check_changes(plan: LoadPlan, table: StreamingTable) -> None:
-    """Raises SourceFileError naming the first file that changed after it was loaded."""
+def check_sources(plan: LoadPlan, table: StreamingTable) -> None:
+    """Raises SourceFileError where the files could not be listed, or naming the first that changed after it was
+    loaded."""
+    if plan.unlisted is not None:
+        raise plan.unlisted
     if not plan.changed:
         return
     first, more = plan.changed[0], len(plan.changed) - 1

@@ -226,6 +226,8 @@ def _plan_load(step: RefreshStep, facts: PlanFacts) -> RefreshStep:
     if not load.is_empty or step.record is None:
         count = len(load.load) + len(load.reload)
         text = f"{count} new file{'s' if count != 1 else ''}" if step.record else "there is no table yet"
+        if load.unlisted is not None:
+            text = f"its files cannot be listed: {load.unlisted.message}"
         code = ReasonCode.NEW_FILES if step.record else ReasonCode.FIRST_REFRESH
         return replace(step, mode=RefreshMode.APPEND, load=load, reason=Reason(code, text))
     return replace(step, mode=RefreshMode.SKIP, load=load, reason=_unchanged(step, facts, "no new files"))

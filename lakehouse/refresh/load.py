@@ -17,7 +17,7 @@ from pyspark.sql.types import StructType
 from lakehouse.analysis.schema import OutputColumn, output_columns, quote_string
 from lakehouse.definition.dataset import StreamingTable
 from lakehouse.errors import LakehouseError, SourceFileError
-from lakehouse.plan.load_plan import FileStatus, LedgerEntry, LoadPlan, SourceFile, check_changes
+from lakehouse.plan.load_plan import FileStatus, LedgerEntry, LoadPlan, SourceFile, check_sources
 from lakehouse.plan.refresh_plan import RefreshStep
 from lakehouse.plan.sieve import ROWS
 from lakehouse.refresh.bad_files import BadFile, diagnose_failure, is_about_records, undecodable, without_empty
@@ -79,7 +79,7 @@ def stage_load(
     for columns that do not fit, QueryError for a wrong `select`; the table is unchanged then.
     """
     assert step.load is not None
-    check_changes(step.load, table)
+    check_sources(step.load, table)
     load = _Load(session, table, step.load, write, Stamp(epoch=step.epoch, ingested_at=moment.at), sift)
     staged = load.stage()
     aside = load.sifting.set_aside(staged) if staged is not None and load.sifting is not None else None
@@ -149,6 +149,8 @@ class _Load:
 
     def read(self) -> LoadFrame | None:
         """The frame of the files that can be read at all, nothing staged."""
+        if self._plan.unlisted is not None and not self._exists:
+            raise self._plan.unlisted
         with reading_settings(self._session, self.due):
             self._set_aside(without_empty(self.due)[1])
             while True:

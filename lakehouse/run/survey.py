@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lakehouse.definition.dataset import MaterializedView, PythonQuery, StreamingTable, TemporaryView
 from lakehouse.definition.fingerprint import layout_fingerprint, query_fingerprint
 from lakehouse.definition.project import Project
-from lakehouse.errors import OwnershipError
+from lakehouse.errors import OwnershipError, SourceFileError
 from lakehouse.graph.dataflow import DataflowGraph, build_graph, judged_after
 from lakehouse.graph.selection import resolve_names
 from lakehouse.graph.validation import validate_project
@@ -149,7 +149,12 @@ def plan_loads(workspace: Workspace, full: frozenset[TableName]) -> dict[TableNa
     plans: dict[TableName, LoadPlan] = {}
     for dataset in wanted:
         known = [entry for entry in entries.get(str(dataset.name), []) if entry.status is not FileStatus.PENDING]
-        plans[dataset.name] = plan_load(dataset, workspace.list_files(dataset, known), known, full=bool(full))
+        try:
+            listed = workspace.list_files(dataset, known)
+        except SourceFileError as error:
+            plans[dataset.name] = LoadPlan(full=bool(full), unlisted=error)  # this table fails, the others go on
+            continue
+        plans[dataset.name] = plan_load(dataset, listed, known, full=bool(full))
     return plans
 
 

@@ -18,7 +18,7 @@ from lakehouse.plan.load_plan import (
     LedgerEntry,
     LoadPlan,
     SourceFile,
-    check_changes,
+    check_sources,
     files_to_hash,
     plan_load,
 )
@@ -79,9 +79,16 @@ def test_a_changed_file_is_an_error_that_names_it() -> None:
     assert paths(plan.changed) == ["a"]
     assert (plan.load, plan.reload, plan.is_empty) == ((), (), False)
     with pytest.raises(SourceFileError) as caught:
-        check_changes(plan, table())
+        check_sources(plan, table())
     assert (caught.value.path, caught.value.where) == ("a", HERE)
-    check_changes(LoadPlan(full=False), table())
+    check_sources(LoadPlan(full=False), table())
+
+
+def test_files_that_could_not_be_listed_refuse_the_load() -> None:
+    plan = LoadPlan(full=False, unlisted=SourceFileError("gone", path="a"))
+    assert not plan.is_empty
+    with pytest.raises(SourceFileError):
+        check_sources(plan, table())
 
 
 def test_a_changed_file_is_reloaded_where_the_source_says_so() -> None:

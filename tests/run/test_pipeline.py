@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from lakehouse.errors import (
     OwnershipError,
     QueryError,
     RunInProgress,
+    SourceFileError,
     UnknownName,
 )
 from lakehouse.names import TableName
@@ -145,6 +147,34 @@ def test_a_failure_keeps_what_readers_see_and_the_next_run_reuses_what_succeeded
     mended = shop.run()
     assert step(mended, "silver.orders").step.reason.code is ReasonCode.REUSED
     assert shop.versions() == {"silver.orders": 1, "gold.revenue": 1, "gold.top": 1}
+
+
+def test_files_that_cannot_be_listed_fail_their_table_alone(shop: Project) -> None:
+    streams = "".join(
+        f"CREATE STREAMING TABLE raw.{name} AS SELECT * FROM STREAM read_files('{name}/*.json', format => 'json');\n"
+        for name in ("good", "bad")
+    )
+    shop.write("tables/streams.sql", streams)
+    shop.write("tables/after.sql", "CREATE MATERIALIZED VIEW gold.after AS SELECT count(*) AS n FROM raw.bad;\n")
+    for name in ("good", "bad"):
+        (shop.root / name).mkdir()
+        shop.write(f"{name}/1.json", '{"k": 1}\n')
+    shop.run()
+    for name in ("good", "bad"):
+        shop.write(f"{name}/2.json", '{"k": 2}\n')
+    nameless = os.fsencode(shop.root / "bad") + b"/\xff.json"
+    Path(os.fsdecode(nameless)).write_text('{"k": 3}\n')
+
+    outcome = shop.run()
+    failed = step(outcome, "raw.bad")
+    assert (failed.status, type(failed.error)) == (StepStatus.FAILED, SourceFileError)
+    assert outcome.status is RunStatus.FAILED
+    assert statuses(outcome)["gold.after"] is StepStatus.BLOCKED
+    assert [len(shop.rows(f"raw.{name}")) for name in ("good", "bad")] == [2, 1]
+
+    Path(os.fsdecode(nameless)).rename(shop.root / "bad/3.json")
+    assert shop.run().status is RunStatus.SUCCEEDED
+    assert shop.rows("gold.after") == [(3,)]
 
 
 def test_one_layout_change_at_a_time_reaches_the_table(shop: Project) -> None:
