@@ -118,11 +118,21 @@ class PlanNode:
 
 
 def used_attributes(root: PlanNode) -> frozenset[int]:
-    """The identifiers of all columns that the rows of the query depend on; its sources' other columns do not matter."""
-    found = set(root.ids)
-    for node in root.walk():
-        found.update(node.decides, node.keys, *node.uses.values())
-        found.update(*((key.left, key.right) for key in node.equi))
-        if not node.uses:  # nothing is known of how its columns come about
-            found.update(*(child.ids for child in node.children))
+    """The identifiers of all columns that the rows of the query depend on; its sources' other columns do not matter.
+
+    Only columns that a node hands on as they are can be left out: what it computes is computed from all of them.
+    """
+    found: set[int] = set()
+    _find_used(root, frozenset(root.ids), found)
     return frozenset(found)
+
+
+def _find_used(node: PlanNode, wanted: frozenset[int], found: set[int]) -> None:
+    found |= wanted
+    below = {*node.decides, *node.keys}
+    below.update(*((key.left, key.right) for key in node.equi))
+    below.update(*(used for number, used in node.uses.items() if used != {number} or number in wanted))
+    # Of a limit every column may be one of the order, and without uses nothing is known of how its columns come about.
+    is_all = not node.uses or node.kind is NodeKind.LIMIT
+    for child in node.children:
+        _find_used(child, frozenset(child.ids) if is_all else frozenset(below.intersection(child.ids)), found)

@@ -19,8 +19,7 @@ An old result is the new one without the change; only unrestricted ones are read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import Enum
 from typing import Literal
 
@@ -33,17 +32,8 @@ from lakehouse.plan.algebra import CLASS_KINDS, NodeKind, PlanNode
 from lakehouse.refresh.changed_matches import changed_matches
 from lakehouse.refresh.kept_rows import KeptRows
 from lakehouse.refresh.restriction import Restriction
-from lakehouse.refresh.signed_rows import (
-    coming,
-    going,
-    net,
-    quoted,
-    remaining,
-    reversed_signs,
-    together,
-    unit,
-    unit_if_here,
-)
+from lakehouse.refresh.signed_rows import coming, going, net, remaining, reversed_signs, together, unit, unit_if_here
+from lakehouse.refresh.source_rows import SourceRows, as_node, needed_columns
 
 _JOINED_HERE: Mapping[NodeKind, Literal["inner", "left", "left_semi", "left_anti"]] = {
     NodeKind.INNER_JOIN: "inner",
@@ -61,21 +51,6 @@ class Side(str, Enum):
 
     OLD = "old"
     NEW = "new"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceRows:
-    """A dataset's rows in its two states, read when asked for: frames with the dataset's own column names. `change`
-    has `__w` beside them, of +1 and -1 only if `is_unit`, and is None where nothing changed. `is_small` tells that
-    reading it whole costs no more than choosing. `looked_up` finds the new rows of a few key values (a frame of columns
-    of the dataset), of the columns named; None where reading it all is as quick."""
-
-    new: Callable[[], DataFrame]
-    old: Callable[[], DataFrame]
-    change: DataFrame | None = None
-    is_unit: bool = False
-    is_small: bool = False
-    looked_up: Callable[[DataFrame, Sequence[str]], DataFrame | None] | None = None
 
 
 class Evaluator:
@@ -178,8 +153,11 @@ class Evaluator:
         assert node.dataset is not None
         change = self._sources[node.dataset].change
         assert change is not None
-        rows = self._as_node(node, change, with_sign=True)
-        return rows if self._sources[node.dataset].is_unit else unit(rows)
+        needed = needed_columns(node, self._used)
+        rows = as_node(node, change, needed)
+        if not self._sources[node.dataset].is_unit:
+            return unit(rows)
+        return rows if len(needed) == len(node.output) else unit_if_here(rows)
 
     def _inner_join_change(self, node: PlanNode) -> DataFrame | None:
         left, right = node.children
@@ -282,7 +260,9 @@ class Evaluator:
                 rows = self._sources[node.dataset]
                 if wanted is not None and side is Side.NEW and (found := self._looked_up(node, wanted)) is not None:
                     return found
-                frame = self._as_node(node, rows.new() if side is Side.NEW else rows.old())
+                needed = needed_columns(node, self._used)
+                assert wanted is None or needed.issuperset(wanted.ids), "rows are chosen by columns that are read"
+                frame = as_node(node, rows.new() if side is Side.NEW else rows.old(), needed)
                 return wanted.applied(frame) if wanted is not None else frame
             case NodeKind.UNION:
                 branches = [
@@ -355,18 +335,10 @@ class Evaluator:
         if look is None or known is None:
             return None
         names = {attribute.id: attribute.name for attribute in node.output}
-        # A nested type's text is not always SQL (names of fields), so no NULL stands in for such a column.
-        needed = [a.id for a in node.output if self._used is None or a.id in self._used or "<" in a.type]
-        rows = look(known[0].toDF(*(names[number] for number in wanted.ids)), [names[number] for number in needed])
-        if rows is None:
-            return None
-        there = {*needed, *wanted.ids}
-        columns = [
-            f"{quoted(attribute.name) if attribute.id in there else f'CAST(NULL AS {attribute.type})'} "
-            f"AS {column(attribute.id)}"
-            for attribute in node.output
-        ]
-        return Restriction(wanted.ids, known[0]).applied(select(rows, columns))
+        needed = needed_columns(node, self._used)
+        columns = [name for number, name in names.items() if number in needed]
+        rows = look(known[0].toDF(*(names[number] for number in wanted.ids)), columns)
+        return None if rows is None else Restriction(wanted.ids, known[0]).applied(as_node(node, rows, needed))
 
     # --- frames ---
 
@@ -394,7 +366,3 @@ class Evaluator:
         origins = node.origins[place]
         columns = [f"{column(origins[number])} AS {column(number)}" for number in node.ids]
         return select(frame, [*columns, *([WEIGHT] if WEIGHT in frame.columns else [])])
-
-    def _as_node(self, node: PlanNode, frame: DataFrame, *, with_sign: bool = False) -> DataFrame:
-        columns = [f"{quoted(attribute.name)} AS {column(attribute.id)}" for attribute in node.output]
-        return select(frame, [*columns, *([WEIGHT] if with_sign else [])])

@@ -30,11 +30,12 @@ from lakehouse.plan.refresh_plan import ReasonCode, RefreshMode
 from lakehouse.plan.sieve import QUARANTINED
 from lakehouse.plan.table_change import TableChange
 from lakehouse.refresh.aggregate_state import AggregateState
-from lakehouse.refresh.evaluator import Evaluator, Side, SourceRows
+from lakehouse.refresh.evaluator import Evaluator, Side
 from lakehouse.refresh.kept_rows import KeptRows
 from lakehouse.refresh.quarantine import Quarantine, table_change
 from lakehouse.refresh.rows_after import rows_after_change, rows_after_write
 from lakehouse.refresh.sifting import Sifted, signed_counts
+from lakehouse.refresh.source_rows import SourceRows
 from lakehouse.refresh.state_refresh import StateTable, first_rows, state_change
 from lakehouse.refresh.view_change import ViewChange, classes_change, difference, signed_change, through
 from lakehouse.storage.change_commit import StagedChange, stage_change

@@ -1,29 +1,26 @@
 """The rows of a large Delta table that hold one of a few key values, found in its files without Spark.
 
-Of every file that may hold one, by its statistics, the key column is read first, and the other columns only of the row
-groups in which a value occurs (late materialisation). No one else in the process does that: Spark decodes every column
-that it is asked for of every row group that its statistics do not exclude.
+The query engine of `deltalake` (DataFusion) looks for them: it takes less than half of the time that Arrow takes to
+decode the same columns, and a tenth of what planning, scheduling and decoding take in Spark.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from deltalake import DeltaTable
+from deltalake import DeltaTable, QueryBuilder
 
 from lakehouse.storage.key_ranges import column_ranges
 
 INSTANT_UNIT = "us"
 """What Spark's old timestamps (INT96) are read as: Arrow's default, nanoseconds, wraps outside of 1677 to 2262."""
 
+_SETTINGS = {"datafusion.execution.parquet.coerce_int96": INSTANT_UNIT}
 _RANGES = 32
-_THREADS = 2
 _ORDERED = (pa.types.is_integer, pa.types.is_date32)
 _LOOKED_FOR = (*_ORDERED, pa.types.is_string, pa.types.is_boolean)
 
@@ -56,31 +53,58 @@ def find_rows(table: DeltaTable, values: pa.Table, name: str, schema: pa.Schema,
     """The table's rows (columns of `schema`) whose column `name` holds one of its `values`, and each other column one
     of its, NULL being a value; floating point numbers are not compared. None if there are more than `most`. The table's
     rows must be in its files as they are, without partitions."""
-    wanted = {column: pc.unique(values[column].combine_chunks()) for column in _compared(values, name)}
-    look = _Look(wanted, name, schema, most)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="lookup") as pool:
-        pieces = [piece for found in pool.map(look.rows_of, _files(table, values, name)) for piece in found]
-    found = pa.concat_tables([schema.empty_table(), *pieces])
-    return None if look.has_many or found.num_rows > most else found  # threads count beside each other
+    others = [
+        (pc.unique(values[column].combine_chunks()), column)
+        for column in values.column_names
+        if column != name and _is_any(values.schema.field(column).type, _LOOKED_FOR)
+    ]
+    columns = ", ".join(map(_quoted, schema.names))
+    conditions = _conditions(values[name], _quoted(name), _ranges(table, values, name))
+    if not conditions:
+        return schema.empty_table()
+    # Not one statement with OR: DataFusion cannot plan that.
+    statement = " UNION ALL ".join(f"SELECT {columns} FROM found WHERE {condition}" for condition in conditions)
+    pieces, count = [schema.empty_table()], 0
+    for batch in QueryBuilder(_SETTINGS).register("found", table).execute(statement):
+        rows = pa.Table.from_batches([pa.record_batch(batch)])
+        # Not in the statement: there are few rows left, and each more condition would be a join.
+        rows = pa.table([rows[field.name].cast(field.type) for field in schema], schema=schema)
+        for wanted, column in others:
+            rows = rows.filter(pc.is_in(rows[column], value_set=wanted))
+        pieces.append(rows)
+        count += rows.num_rows
+        if count > most:
+            return None
+    return pa.concat_tables(pieces)
 
 
-def _compared(values: pa.Table, name: str) -> list[str]:
-    others = (column for column in values.column_names if _is_any(values.schema.field(column).type, _LOOKED_FOR))
-    return list(dict.fromkeys((name, *others)))
+def _conditions(values: pa.ChunkedArray, column: str, ranges: Sequence[tuple[Any, Any]]) -> list[str]:
+    """Of a row that holds one of the values, one is met. They are rows to join with, not a list: DataFusion plans a
+    long list recursively, and some ten thousand items exhaust its stack. By ranges it skips files and pages."""
+    known = pc.unique(values.drop_null().combine_chunks())
+    conditions = [f"{column} IS NULL"] if values.null_count else []
+    if len(known):
+        rows = ", ".join(f"({_literal(value)})" for value in known.to_pylist())
+        condition = f"{column} IN (SELECT column1 FROM (VALUES {rows}))"
+        if ranges:
+            between = (f"{column} BETWEEN {_literal(low)} AND {_literal(high)}" for low, high in ranges)
+            condition += f" AND ({' OR '.join(between)})"
+        conditions.append(condition)
+    return conditions
 
 
-def _files(table: DeltaTable, values: pa.Table, name: str) -> list[str]:
-    """The files that may hold a value, by their statistics. Reading fewer is all that these are for: where they are
-    missing, or of a type whose statistics may be cut, a file is read."""
-    actions, uris = pa.table(table.get_add_actions(flatten=True)), table.file_uris()
+def _ranges(table: DeltaTable, values: pa.Table, name: str) -> Sequence[tuple[Any, Any]]:
+    """Ranges that hold the values: several where their gaps skip files, as every row is compared with every range."""
+    if not _is_any(values.schema.field(name).type, _ORDERED):
+        return ()
+    one, several = (column_ranges(name, values[name], most).ranges for most in (1, _RANGES))
+    actions = pa.table(table.get_add_actions(flatten=True))
     low, high = f"min.{name}", f"max.{name}"
-    kind = values.schema.field(name).type
-    if not _is_any(kind, _ORDERED) or values[name].null_count or low not in actions.column_names:
-        return uris
-    bounds = zip(actions[low].cast(kind).to_pylist(), actions[high].cast(kind).to_pylist(), strict=True)
-    known = dict(zip(map(_file_name, actions["path"].to_pylist()), bounds, strict=True))
-    ranges = column_ranges(name, values[name], _RANGES).ranges
-    return [uri for uri in uris if _may_hold(known.get(_file_name(uri), (None, None)), ranges)]
+    if low not in actions.column_names:
+        return one
+    bounds = list(zip(actions[low].to_pylist(), actions[high].to_pylist(), strict=True))
+    files = [sum(_may_hold(found, ranges) for found in bounds) for ranges in (one, several)]
+    return several if files[1] <= files[0] // 2 else one
 
 
 def _may_hold(bounds: tuple[Any, Any], ranges: Sequence[tuple[Any, Any]]) -> bool:
@@ -88,58 +112,18 @@ def _may_hold(bounds: tuple[Any, Any], ranges: Sequence[tuple[Any, Any]]) -> boo
     return least is None or greatest is None or any(low <= greatest and least <= high for low, high in ranges)
 
 
-def _file_name(path: str) -> str:
-    return path.rpartition("/")[2]
+def _literal(value: Any) -> str:
+    match value:
+        case bool() | int():
+            return str(value).lower()
+        case date():
+            return f"DATE '{value.isoformat()}'"
+        case _:
+            return "'" + str(value).replace("'", "''") + "'"
 
 
-class _Look:
-    """One search through the files of a table by several threads, which ends early where too many rows are found."""
-
-    def __init__(self, wanted: Mapping[str, pa.Array], name: str, schema: pa.Schema, most: int) -> None:
-        self._wanted, self._name, self._schema, self._most = wanted, name, schema, most
-        self._others = [column for column in wanted if column != name]
-        self._found = 0  # rows; two threads may miss some of each other's
-
-    @property
-    def has_many(self) -> bool:
-        """Whether the search ended early."""
-        return self._found > self._most
-
-    def rows_of(self, path: str) -> list[pa.Table]:
-        """The rows of one file."""
-        return [] if self.has_many else list(self._rows_of(path))
-
-    def _rows_of(self, path: str) -> Iterator[pa.Table]:
-        with pq.ParquetFile(path, coerce_int96_timestamp_unit=INSTANT_UNIT) as file:
-            there = set(file.schema_arrow.names)
-            columns = [column for column in self._schema.names if column in there]
-            values = self._wanted[self._name]
-            for group in range(file.num_row_groups):
-                is_wanted = None
-                if self._name in there:
-                    keys = file.read_row_group(group, columns=[self._name], use_threads=False)[self._name]
-                    is_wanted = pc.is_in(keys.cast(values.type), value_set=values)
-                    self._found += 0 if self._others else pc.sum(is_wanted).as_py() or 0
-                if self.has_many:
-                    return
-                if pc.any(is_wanted).as_py() if is_wanted is not None else values.null_count:
-                    rows = _shaped(file.read_row_group(group, columns=columns, use_threads=False), self._schema)
-                    rows = rows if is_wanted is None else rows.filter(is_wanted)
-                    for other in self._others:
-                        rows = rows.filter(pc.is_in(rows[other], value_set=self._wanted[other]))
-                    self._found += rows.num_rows if self._others or is_wanted is None else 0
-                    yield rows
-
-
-def _shaped(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The rows with the columns and types of the schema; before they are chosen from, as Arrow takes no rows of string
-    views. A column that came to the table later than the file is NULL."""
-    there = set(rows.column_names)
-    columns = [
-        rows[field.name].cast(field.type) if field.name in there else pa.nulls(rows.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _is_any(kind: pa.DataType, tests: Sequence[Callable[[pa.DataType], bool]]) -> bool:

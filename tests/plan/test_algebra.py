@@ -48,6 +48,27 @@ def test_conditions_and_keys_are_used() -> None:
     assert used_attributes(classes) == {2, 3, 5}
 
 
+def handing_on(kind: NodeKind, child: PlanNode, decides: frozenset[int] = frozenset()) -> PlanNode:
+    uses = {number: frozenset({number}) for number in child.ids}
+    return PlanNode(
+        id=93, kind=kind, name="", output=child.output, children=(child,), origins=(), decides=decides, uses=uses
+    )
+
+
+def test_what_a_filter_or_a_join_only_hands_on_is_used_where_it_is_wanted() -> None:
+    filtered = handing_on(NodeKind.FILTER, source(SALES, 1, 2, 3, 4), frozenset({4}))
+    assert used_attributes(project(filtered, {9: frozenset({2})})) == {2, 4, 9}
+    both = joined(filtered, source(SHOPS, 10, 11, 12), EquiKey(1, 10), frozenset({1, 10}))
+    assert used_attributes(project(both, {9: frozenset({11})})) == {1, 4, 9, 10, 11}
+    assert used_attributes(both) == {1, 2, 3, 4, 10, 11, 12}
+
+
+def test_any_column_below_a_limit_may_be_one_of_its_order() -> None:
+    sorted_rows = handing_on(NodeKind.MAP, source(SALES, 1, 2, 3))
+    first = handing_on(NodeKind.LIMIT, sorted_rows)
+    assert used_attributes(project(first, {9: frozenset({2})})) == {1, 2, 3, 9}
+
+
 def test_below_an_operator_that_does_not_tell_everything_is_used() -> None:
     opaque = PlanNode(
         id=92,

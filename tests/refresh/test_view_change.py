@@ -19,8 +19,9 @@ from lakehouse.plan.algebra import PlanNode
 from lakehouse.plan.change_set import CHANGE, Change
 from lakehouse.plan.maintenance import Maintenance, Strategy, derive_maintenance
 from lakehouse.refresh import restriction
-from lakehouse.refresh.evaluator import Evaluator, Side, SourceRows
+from lakehouse.refresh.evaluator import Evaluator, Side
 from lakehouse.refresh.restriction import Restriction
+from lakehouse.refresh.source_rows import SourceRows
 from lakehouse.refresh.view_change import ViewChange, classes_change, signed_change
 from lakehouse.storage.session import isolated_session
 from lakehouse.storage.session_catalog import SessionCatalog

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from lakehouse.storage import key_lookup
 from lakehouse.storage.key_lookup import find_rows, lookup_column
 
 SCHEMA = pa.schema([("k", pa.int64()), ("s", pa.string()), ("d", pa.date32()), ("v", pa.float64())])
@@ -50,23 +49,36 @@ def test_all_rows_of_the_values_are_found_and_no_others(tmp_path: Path, name: st
     assert found.schema == SCHEMA
 
 
-def test_only_files_and_groups_that_hold_a_value_are_read_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_files_that_may_hold_a_value_are_opened(tmp_path: Path) -> None:
     table = table_of(tmp_path, files=4, rows=200)
-    read: list[tuple[str, tuple[str, ...]]] = []
-    right = key_lookup.pq.ParquetFile.read_row_group
-
-    def watched(self: object, group: int, columns: list[str], **more: object) -> pa.Table:
-        read.append((str(group), tuple(columns)))
-        return right(self, group, columns=columns, **more)
-
-    monkeypatch.setattr(key_lookup.pq.ParquetFile, "read_row_group", watched)
+    lows = pa.table(table.get_add_actions(flatten=True))
+    for path, low in zip(lows["path"].to_pylist(), lows["min.k"].to_pylist(), strict=True):
+        if low != 100:
+            (tmp_path / path).unlink()
     values = pa.table({"k": pa.array([110, 175], pa.int64())})  # the second file holds 110; none holds 175
     found = find_rows(table, values, "k", SCHEMA, most=10_000)
     assert found is not None
     assert set(found["k"].to_pylist()) == {110}
-    assert read == [("0", ("k",)), ("0", ("k", "s", "d", "v"))]
+
+
+@pytest.mark.parametrize("text", ["it's", "a\\b", "'); --", "two\nlines", "\0", "日本", "", " ", "%_", "${x}", "{{y}}"])
+def test_texts_are_looked_for_as_they_are(tmp_path: Path, text: str) -> None:
+    rows = pa.table({'s"p': [text, text + "'", "other", None], "v": [1, 2, 3, 4]})
+    write_deltalake(str(tmp_path), rows)
+    table = DeltaTable(str(tmp_path))
+    wanted = pa.table({'s"p': [text]})
+    assert find_rows(table, wanted, 's"p', rows.schema, most=10) == rows.slice(0, 1)
+    nothing = find_rows(table, wanted.slice(0, 0), 's"p', rows.schema, most=10)
+    assert nothing is not None
+    assert nothing.num_rows == 0
+
+
+def test_any_number_of_values_can_be_looked_for(tmp_path: Path) -> None:
+    write_deltalake(str(tmp_path), pa.table({"k": list(range(0, 300_000, 3))}))
+    wanted = pa.table({"k": list(range(100_000))})
+    found = find_rows(DeltaTable(str(tmp_path)), wanted, "k", wanted.schema, most=100_000)
+    assert found is not None
+    assert sorted(found["k"].to_pylist()) == list(range(0, 100_000, 3))
 
 
 def test_a_column_that_came_later_is_null_in_older_files(tmp_path: Path) -> None:
