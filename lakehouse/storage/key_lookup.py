@@ -35,14 +35,14 @@ def lookup_column(table: DeltaTable, values: pa.Table) -> str | None:
 
 def _share(actions: pa.Table, values: pa.Table, name: str) -> float:
     """The share of the values between the column's least and greatest that are looked for. Where the statistics do not
-    tell, a column of as many different values is taken for one that holds ten times as many."""
+    tell, a column is taken for one that holds ten times as many values; the more are looked for, the better."""
     wanted = int(pc.count_distinct(values[name]).as_py())
     low, high = f"min.{name}", f"max.{name}"
     if _is_any(values.schema.field(name).type, _ORDERED) and low in actions.column_names:
         least, greatest = (_place(edge(actions[column]).as_py()) for edge, column in ((pc.min, low), (pc.max, high)))
         if least is not None and greatest is not None:
             return wanted / max(greatest - least + 1, 1)
-    return 0.1 / max(wanted, 1)
+    return 0.1 + 0.01 / max(wanted, 1)
 
 
 def _place(value: Any) -> int | None:

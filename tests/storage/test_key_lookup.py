@@ -111,6 +111,13 @@ def test_rows_are_looked_for_by_the_column_of_which_they_are_the_smallest_share(
     assert lookup_column(table, values.select(["price"])) is None
 
 
+def test_a_few_texts_are_not_taken_for_a_small_share(tmp_path: Path) -> None:
+    rows = pa.table({"nation": [f"n{n % 5}" for n in range(1000)], "customer": list(range(1000))})
+    write_deltalake(str(tmp_path), rows)
+    values = pa.table({"nation": ["n0", "n1", "n2", "n3", "n4"] * 4, "customer": list(range(20))})
+    assert lookup_column(DeltaTable(str(tmp_path)), values) == "customer"
+
+
 def test_rows_hold_a_value_of_every_column_that_is_compared(tmp_path: Path) -> None:
     rows = pa.table({"k": [1, 1, 2, 3], "s": ["a", "b", None, "a"], "v": [0.1, 0.2, 0.3, 0.4]})
     write_deltalake(str(tmp_path), rows)
