@@ -71,9 +71,16 @@ def is_local(master: str) -> bool:
 def with_delta(configuration: Mapping[str, str]) -> dict[str, str]:
     """The configuration plus Delta's extension and catalog, and UTC unless it names another zone.
 
-    One time zone everywhere: the same project must give the same rows on a laptop and on a cluster.
+    One time zone everywhere: the same project must give the same rows on a laptop and on a cluster. Timestamps are
+    written as numbers of microseconds: Spark's own default, INT96, has no statistics, and its instants wrap in other
+    readers.
     """
-    merged = {"spark.sql.session.timeZone": "UTC", "spark.sql.catalog.spark_catalog": DELTA_CATALOG, **configuration}
+    merged = {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.sql.catalog.spark_catalog": DELTA_CATALOG,
+        **configuration,
+    }
     return {**merged, "spark.sql.extensions": appended(merged.get("spark.sql.extensions", ""), DELTA_EXTENSION, ",")}
 
 

@@ -19,6 +19,9 @@ from urllib.parse import unquote
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from lakehouse.storage.file_statistics import SETTINGS, are_in_footers, with_statistics
+from lakehouse.storage.session import sibling_session
+
 
 class WriteMode(str, Enum):
     """Add rows, replace all rows, or replace the rows that `replace_where` selects."""
@@ -130,7 +133,8 @@ def stage_write(frame: DataFrame, write: TableWrite) -> StagedWrite:
     none = jvm.scala.Option.empty()
     jsession = session._jsparkSession
     # Delta asks for the thread's active session where it reads a checkpoint anew; a thread of py4j may have none.
-    jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(jsession)
+    activate = jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession
+    activate(jsession)
     transaction = delta.DeltaLog.forTable(jsession, write.path).startTransaction()
     transaction.txnVersion(write.application)
     creates = transaction.readVersion() < 0
@@ -157,7 +161,15 @@ def stage_write(frame: DataFrame, write: TableWrite) -> StagedWrite:
         none,
         False,
     )
-    actions = command.write(transaction, jsession, clustering, False)
+    in_footers = not write.partition_by and are_in_footers(session, transaction, frame.schema, write.properties)
+    if in_footers:  # the active session decides how files are written
+        activate(sibling_session(session, SETTINGS)._jsparkSession)
+    try:
+        actions = command.write(transaction, jsession, clustering, False)
+    finally:
+        activate(jsession)
+    if in_footers:
+        actions = with_statistics(session, transaction, actions)
     return StagedWrite(session, write, transaction, actions)
 
 

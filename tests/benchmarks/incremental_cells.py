@@ -203,7 +203,7 @@ def measure_graph(
         cell = GraphCell(
             fraction=what.fraction,
             changed=sum(count.total for count in counts.values()),
-            modes=Counter(step.step.mode.value for step in auto.steps),
+            modes=dict(Counter(step.step.mode.value for step in auto.steps)),  # asdict counts a Counter's items
             auto_seconds=_wall(auto),
             full_seconds=_wall(full),
             overwrite_seconds=overwrite_seconds,
