@@ -30,11 +30,12 @@ if sys.platform != "win32":
     import fcntl
 
 SPACE_NEEDED = 1 << 30  # bytes; an archive is about 200 MB
-ATTEMPTS = 3
+ATTEMPTS = 3  # a day: what ended a recording may be over
 _MAGIC = 0xF00BABA8  # JDK: cds.h, CDS_DYNAMIC_ARCHIVE_MAGIC; the JVM writes the header last
 _SMALLEST = 1 << 20  # bytes; a real archive is far larger
 _POOR = 1.15  # times as many classes as were recorded
 _KEPT = 4  # archives; two collectors, two versions
+_HOUR, _DAY = 3600.0, 86_400.0  # seconds
 _UNUSED_DAYS = 30
 _ENDINGS = (".jsa", ".part", ".lock", ".classes")
 _QUIET = "-Xlog:disable"  # the JVM reports on archives on its standard output
@@ -170,10 +171,14 @@ def _open(folder: Path, key: str) -> ClassArchive:
         _prune(folder)
         return _used(path)
     part.unlink(missing_ok=True)
-    if os.fstat(descriptor).st_size >= ATTEMPTS:
+    attempts = os.fstat(descriptor)
+    if time.time() - attempts.st_mtime > _DAY:
+        os.ftruncate(descriptor, 0)
+    elif attempts.st_size >= ATTEMPTS:
         os.close(descriptor)
         return ClassArchive(state=ArchiveState.OFF, reason=f"{ATTEMPTS} attempts to record it failed; delete {lock}")
     os.write(descriptor, b".")
+    _prune(folder)
     options = (f"-XX:ArchiveClassesAtExit={part}", _QUIET)
     return ClassArchive(
         state=ArchiveState.RECORDED,
@@ -192,7 +197,10 @@ def _used(path: Path) -> ClassArchive:
 def _prune(folder: Path) -> None:
     """Keep the few archives used last: other Java builds, other versions of Spark or Delta leave theirs behind."""
     ages = {path: path.stat().st_mtime for path in folder.iterdir() if path.suffix in _ENDINGS}
-    archives = sorted((path for path in ages if path.suffix == ".jsa"), key=lambda path: ages[path], reverse=True)
-    oldest = time.time() - _UNUSED_DAYS * 86_400
+    now = time.time()
+    # A part may be one that a JVM is writing; complete, it is an archive that was not used since.
+    archives = [path for path in ages if path.suffix == ".jsa" or (path.suffix == ".part" and ages[path] < now - _HOUR)]
+    archives.sort(key=lambda path: ages[path], reverse=True)
+    oldest = now - _UNUSED_DAYS * _DAY
     for path in {*archives[_KEPT:], *(path for path, age in ages.items() if age < oldest)}:
         path.unlink(missing_ok=True)

@@ -121,6 +121,16 @@ def test_gives_up_after_some_attempts(java: JavaInstallation, path: list[Path]) 
     assert states == [ArchiveState.RECORDED] * ATTEMPTS + [ArchiveState.OFF]
 
 
+def test_tries_again_a_day_later(java: JavaInstallation, path: list[Path]) -> None:
+    for _ in range(ATTEMPTS + 1):
+        record(java, path)
+    [lock] = (cache_folder() / "classes").glob("*.lock")
+    yesterday = time.time() - 90_000
+    os.utime(lock, (yesterday, yesterday))
+    states = [record(java, path).state for _ in range(ATTEMPTS + 1)]
+    assert states == [ArchiveState.RECORDED] * ATTEMPTS + [ArchiveState.OFF]
+
+
 def test_key_depends_on_java_jars_and_options(java: JavaInstallation, path: list[Path]) -> None:
     keys = {archive_key(java, path, OPTIONS)}
     keys.add(archive_key(java, path, ("-XX:+UseParallelGC",)))
@@ -203,6 +213,9 @@ def test_old_archives_are_removed(java: JavaInstallation, path: list[Path]) -> N
     for number in range(6):
         write_archive(folder / f"recent{number}.jsa")
         os.utime(folder / f"recent{number}.jsa", (time.time() - 100 * number - 100,) * 2)
+    for name, ago in (("left.part", 7200.0), ("writing.part", 60.0)):
+        write_archive(folder / name)
+        os.utime(folder / name, (time.time() - ago,) * 2)
     (folder / "old.lock").touch()
     os.utime(folder / "old.lock", (month_ago, month_ago))
     adopted = adopt(java, path)
@@ -214,6 +227,8 @@ def test_old_archives_are_removed(java: JavaInstallation, path: list[Path]) -> N
         "recent2.jsa",
     }
     assert not (folder / "old.lock").exists()
+    assert not (folder / "left.part").exists()
+    assert (folder / "writing.part").exists()
 
 
 def test_lock_is_free_after_release(java: JavaInstallation, path: list[Path]) -> None:
