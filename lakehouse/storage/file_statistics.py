@@ -73,6 +73,8 @@ def are_in_footers(session: SparkSession, transaction: Any, schema: StructType, 
         return False  # read from here, a footer in a remote store costs more than Spark's looking
     if not all(isinstance(field.dataType, _KNOWN) for field in schema.fields):
         return False
+    if any(isinstance(field.dataType, StringType) and field.dataType != StringType() for field in schema.fields):
+        return False  # another collation: a footer compares bytes
     metadata = transaction.metadata()
     known = {**_entries(metadata.configuration()), **properties}
     if any(name in known for name in _OTHERWISE) or not metadata.partitionColumns().isEmpty():

@@ -164,15 +164,21 @@ def test_delta_looks_itself_where_its_statistics_are_of_another_form(
     assert sum(found["numRecords"] for found in statistics(tmp_path / "table")) == 7
 
 
-def test_timestamps_in_the_old_form_are_looked_at_by_delta(
-    spark: SparkSession, tmp_path: Path, read: list[bool]
+@pytest.mark.parametrize(
+    ("setting", "value", "column"),
+    [
+        ("spark.sql.parquet.outputTimestampType", "INT96", "timestamp_micros(id)"),
+        ("spark.databricks.delta.schema.typeCheck.enabled", "false", "CAST(id AS STRING) COLLATE UTF8_LCASE"),
+    ],
+)
+def test_what_footers_compare_otherwise_is_looked_at_by_delta(
+    spark: SparkSession, tmp_path: Path, read: list[bool], setting: str, value: str, column: str
 ) -> None:
-    kind = "spark.sql.parquet.outputTimestampType"
-    before = spark.conf.get(kind)
-    spark.conf.set(kind, "INT96")
+    before = spark.conf.get(setting)
+    spark.conf.set(setting, value)
     try:
-        write(spark.sql("SELECT timestamp_micros(id) AS t FROM range(7)"), tmp_path / "table")
+        write(spark.sql(f"SELECT id, {column} AS t FROM range(7)"), tmp_path / "table")
     finally:
-        spark.conf.set(kind, str(before))
+        spark.conf.set(setting, str(before))
     assert read == [False]
-    assert all("t" in found["minValues"] for found in statistics(tmp_path / "table"))
+    assert all("id" in found["minValues"] for found in statistics(tmp_path / "table"))

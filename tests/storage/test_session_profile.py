@@ -51,6 +51,12 @@ def test_delta_is_added_to_the_users_extensions() -> None:
     assert with_delta({})["spark.sql.session.timeZone"] == "UTC"
 
 
+def test_timestamps_are_written_as_the_user_says() -> None:
+    kind = "spark.sql.parquet.outputTimestampType"
+    assert with_delta({})[kind] == "TIMESTAMP_MICROS"
+    assert with_delta({kind: "INT96"})[kind] == "INT96"
+
+
 def test_users_catalog_stays() -> None:
     assert with_delta({"spark.sql.catalog.spark_catalog": "x.Y"})["spark.sql.catalog.spark_catalog"] == "x.Y"
 
