@@ -135,7 +135,7 @@ def file_statistics(path: str, columns: Mapping[str, DataType]) -> str:
 
 def _bounds(groups: Sequence[Any], rows: int) -> tuple[Any, Any]:
     """The least and the greatest value, as they may be written; None where one is not known."""
-    filled = [group for group in groups if group.null_count < group.num_values + group.null_count]
+    filled = [group for group in groups if group.num_values]  # values that are not NULL
     if not rows or not filled or not all(group.has_min_max for group in filled):
         return None, None
     try:
