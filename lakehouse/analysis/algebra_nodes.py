@@ -113,9 +113,10 @@ class _Details:
         }
 
     def _join(self) -> dict[str, Any]:
-        kind = _JOIN_KINDS.get(str(self.plan.joinType().toString()))
+        name = str(self.plan.joinType().toString())  # not sql(), which not every kind has
+        kind = _JOIN_KINDS.get(name)
         if kind is None:
-            return self._opaque(f"a join of the kind {self.plan.joinType().sql()}")
+            return self._opaque(f"a join of the kind {name.partition('(')[0]}")
         condition = self.plan.condition()
         equi: list[EquiKey] = []
         decides: frozenset[int] = frozenset()

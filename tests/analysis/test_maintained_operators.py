@@ -109,3 +109,11 @@ def test_what_varies_is_named(kept: SparkSession) -> None:
 
 def test_a_column_that_is_a_variant_hides_no_table(kept: SparkSession) -> None:
     assert ways(kept, "SELECT k, variant_get(x, '$.a', 'int') AS a FROM kept.tagged").modes[0] is RefreshMode.APPEND
+
+
+def test_a_kind_of_join_that_is_not_maintained_is_named(kept: SparkSession) -> None:
+    found = ways(kept, "SELECT k, v FROM kept.l WHERE v > 1 OR k IN (SELECT k FROM kept.r)")
+    assert found.modes == ()
+    assert found.refusal is not None
+    assert found.refusal.code is RefusalCode.OPERATOR
+    assert "Existence" in found.refusal.text
