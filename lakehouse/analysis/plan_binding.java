@@ -158,9 +158,11 @@ public class PlanBinding {
         return made;
     }
 
-    /** `frame.selectExpr` in one call: texts are parted by the ASCII record separator. */
+    /** `frame.selectExpr` in one call: texts are parted by the ASCII record separator. There may be none: of the rows
+      * of a side that is only asked whether it has any, no column is left. */
     public Object select(Object frame, String texts) {
-        return ((org.apache.spark.sql.classic.Dataset) frame).selectExpr(texts.split("\u001e"));
+        String[] parts = texts.isEmpty() ? new String[0] : texts.split("\u001e");
+        return ((org.apache.spark.sql.classic.Dataset) frame).selectExpr(parts);
     }
 
     /** `frame.groupBy(...).agg(...)` in one call; both lists as above, the first may be empty. */
