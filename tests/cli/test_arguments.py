@@ -177,13 +177,6 @@ def test_a_warehouse_that_cannot_be_one_is_no_error_of_ours(
     assert (project / "warehouse").read_text() == "mine"
 
 
-def test_files_that_cannot_be_listed_name_the_source(lakehouse: Command, project: Path) -> None:
-    Path(os.fsdecode(os.fsencode(project) + b"/in/caf\xe9.csv")).touch()
-    answer = lakehouse("run", project, "--json")
-    (error,) = answer.events
-    assert (answer.code, error["class"], error["file"], error["line"]) == (1, "SourceFileError", "tables/bronze.yml", 4)
-
-
 def test_what_the_disk_refuses_is_one_sentence(
     lakehouse: Command, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,6 +168,8 @@ def test_files_that_cannot_be_listed_fail_their_table_alone(shop: Project) -> No
     outcome = shop.run()
     failed = step(outcome, "raw.bad")
     assert (failed.status, type(failed.error)) == (StepStatus.FAILED, SourceFileError)
+    assert failed.error is not None
+    assert str(failed.error.where) == "tables/streams.sql:2"
     assert outcome.status is RunStatus.FAILED
     assert statuses(outcome)["gold.after"] is StepStatus.BLOCKED
     assert [len(shop.rows(f"raw.{name}")) for name in ("good", "bad")] == [2, 1]
