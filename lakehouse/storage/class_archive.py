@@ -20,6 +20,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -196,7 +197,11 @@ def _used(path: Path) -> ClassArchive:
 
 def _prune(folder: Path) -> None:
     """Keep the few archives used last: other Java builds, other versions of Spark or Delta leave theirs behind."""
-    ages = {path: path.stat().st_mtime for path in folder.iterdir() if path.suffix in _ENDINGS}
+    ages = {}
+    for path in folder.iterdir():
+        if path.suffix in _ENDINGS:
+            with suppress(FileNotFoundError):  # another session took it away
+                ages[path] = path.stat().st_mtime
     now = time.time()
     # A part may be one that a JVM is writing; complete, it is an archive that was not used since.
     archives = [path for path in ages if path.suffix == ".jsa" or (path.suffix == ".part" and ages[path] < now - _HOUR)]
