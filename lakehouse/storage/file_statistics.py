@@ -75,9 +75,8 @@ def are_in_footers(session: SparkSession, transaction: Any, schema: StructType, 
         return False
     if any(isinstance(field.dataType, StringType) and field.dataType != StringType() for field in schema.fields):
         return False  # another collation: a footer compares bytes
-    metadata = transaction.metadata()
-    known = {**_entries(metadata.configuration()), **properties}
-    if any(name in known for name in _OTHERWISE) or not metadata.partitionColumns().isEmpty():
+    metadata = _metadata(transaction)
+    if any(name in {**metadata["configuration"], **properties} for name in _OTHERWISE) or metadata["partitionColumns"]:
         return False
     # The old form of timestamps, INT96, has no statistics in a footer.
     if not str(session.conf.get(_TIMESTAMPS)).startswith("TIMESTAMP_") and _has(schema, TimestampType):
@@ -91,9 +90,9 @@ def with_statistics(session: SparkSession, transaction: Any, actions: Any) -> An
     """The actions of a write, its new files with their statistics, without those that hold no row; a Scala Seq, as the
     actions are."""
     jvm: Any = session._jvm
-    metadata = transaction.metadata()
-    most = int(_entries(metadata.configuration()).get(_COLUMNS, _MOST_COLUMNS))
-    fields = StructType.fromJson(json.loads(metadata.schema().json())).fields
+    metadata = _metadata(transaction)
+    most = int(metadata["configuration"].get(_COLUMNS, _MOST_COLUMNS))
+    fields = StructType.fromJson(json.loads(metadata["schemaString"])).fields
     columns = {field.name: field.dataType for field in (fields if most < 0 else fields[:most])}
     folder = str(transaction.deltaLog().dataPath().toUri().getPath())
     found = jvm.java.util.ArrayList()
@@ -177,14 +176,9 @@ def _object(entries: Mapping[str, str]) -> str:
     return "{" + ",".join(f"{json.dumps(name, ensure_ascii=False)}:{text}" for name, text in entries.items()) + "}"
 
 
-def _entries(found: Any) -> dict[str, str]:
-    """A Scala map of texts."""
-    entries: dict[str, str] = {}
-    each = found.iterator()
-    while each.hasNext():
-        entry = each.next()
-        entries[str(entry._1())] = str(entry._2())
-    return entries
+def _metadata(transaction: Any) -> dict[str, Any]:
+    """The table's metadata as the transaction will have it. (Delta protocol: "Change Metadata".)"""
+    return dict(json.loads(transaction.metadata().json())["metaData"])
 
 
 def _has(schema: StructType, kind: type[DataType]) -> bool:
