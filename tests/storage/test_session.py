@@ -79,20 +79,18 @@ def test_a_jvm_that_does_not_start_says_why(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize(("master", "said"), [("spork://x", "Master must"), ("local[x]", "'local[x]'")])
-def test_a_master_that_is_none_is_an_error(tmp_path: Path, master: str, said: str) -> None:
-    done, seen = run([sys.executable, str(PROBE), str(tmp_path), "--master", master], tmp_path)
+@pytest.mark.parametrize(
+    ("argument", "value", "said"),
+    [
+        ("--master", "spork://x", "Master must"),
+        ("--master", "local[x]", "'local[x]'"),
+        ("--setting", "spark.sql.shuffle.partitions=many", "spark.sql.shuffle.partitions"),
+    ],
+)
+def test_what_spark_does_not_start_with_is_an_error(tmp_path: Path, argument: str, value: str, said: str) -> None:
+    done, seen = run([sys.executable, str(PROBE), str(tmp_path), argument, value], tmp_path)
     assert done.returncode == InstallationError.exit_code
     assert said in seen["error"]
-    assert "\n" not in seen["error"]
-    assert done.stderr == ""
-
-
-def test_a_setting_that_spark_refuses_is_an_error(tmp_path: Path) -> None:
-    setting = "spark.sql.shuffle.partitions=many"
-    done, seen = run([sys.executable, str(PROBE), str(tmp_path), "--setting", setting], tmp_path)
-    assert done.returncode == InstallationError.exit_code
-    assert "spark.sql.shuffle.partitions" in seen["error"]
     assert "\n" not in seen["error"]
     assert done.stderr == ""
 
