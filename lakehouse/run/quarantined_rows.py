@@ -25,7 +25,7 @@ from lakehouse.plan.sieve import (
 from lakehouse.run.location import locate_quarantine
 from lakehouse.run.view_state import quarantine_version
 from lakehouse.run.workspace import Workspace
-from lakehouse.storage.small_table import ask
+from lakehouse.storage.small_table import ask, quoted_name
 from lakehouse.storage.table_log import read_table_facts
 
 
@@ -93,7 +93,7 @@ def quarantined_rows(summary: QuarantineSummary, limit: int) -> list[Quarantined
     """At most `limit` of the rows, newest first; columns in the order of the table."""
     table = DeltaTable(summary.location, version=summary.version)
     names = [field.name for field in table.schema().fields]
-    columns = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    columns = ", ".join(map(quoted_name, names))
     found = ask(
         table, f'SELECT {columns} FROM "rows" ORDER BY "{QUARANTINED_AT}" DESC, "{QUARANTINED_BY}" LIMIT {limit}'
     )

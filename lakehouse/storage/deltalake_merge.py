@@ -26,7 +26,7 @@ from deltalake.exceptions import CommitFailedError
 from lakehouse.plan.change_set import CHANGE, Change
 from lakehouse.storage.change_engine import CommitNote, Position, RowCounts, lost_race
 from lakehouse.storage.key_ranges import ColumnRanges, RangeValue, column_ranges, has_ranges
-from lakehouse.storage.small_table import text_literal
+from lakehouse.storage.small_table import quoted_name, text_literal
 from lakehouse.storage.staged_write import TableWrite
 from lakehouse.storage.table_log import newest_version
 from lakehouse.storage.table_shape import TableShape, read_shape
@@ -106,11 +106,11 @@ class DeltalakeMerge:
         if values:
             differs = " OR ".join(_differs(name, self._rows.schema.field(name).type) for name in values)
             merger = merger.when_matched_update(
-                updates={_quoted(name): _name("s", name) for name in values},
+                updates={quoted_name(name): _name("s", name) for name in values},
                 predicate=f"({_is(Change.UPDATE)} AND ({differs}))",
             )
         merger = merger.when_not_matched_insert(
-            updates={_quoted(name): _name("s", name) for name in names}, predicate=_is(Change.INSERT, Change.UPDATE)
+            updates={quoted_name(name): _name("s", name) for name in names}, predicate=_is(Change.INSERT, Change.UPDATE)
         )
         return dict(merger.execute())
 
@@ -196,8 +196,4 @@ def _is(*changes: Change) -> str:
 
 
 def _name(alias: str, name: str) -> str:
-    return f"{alias}.{_quoted(name)}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"{alias}.{quoted_name(name)}"

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable, QueryBuilder
 
 from lakehouse.storage.key_ranges import column_ranges
+from lakehouse.storage.small_table import quoted_name, text_literal
 
 INSTANT_UNIT = "us"
 """What Spark's old timestamps (INT96) are read as: Arrow's default, nanoseconds, wraps outside of 1677 to 2262."""
@@ -58,8 +59,8 @@ def find_rows(table: DeltaTable, values: pa.Table, name: str, schema: pa.Schema,
         for column in values.column_names
         if column != name and _is_any(values.schema.field(column).type, _LOOKED_FOR)
     ]
-    columns = ", ".join(map(_quoted, schema.names))
-    conditions = _conditions(values[name], _quoted(name), _ranges(table, values, name))
+    columns = ", ".join(map(quoted_name, schema.names))
+    conditions = _conditions(values[name], quoted_name(name), _ranges(table, values, name))
     if not conditions:
         return schema.empty_table()
     # Not one statement with OR: DataFusion cannot plan that.
@@ -119,11 +120,7 @@ def _literal(value: Any) -> str:
         case date():
             return f"DATE '{value.isoformat()}'"
         case _:
-            return "'" + str(value).replace("'", "''") + "'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+            return text_literal(str(value))
 
 
 def _is_any(kind: pa.DataType, tests: Sequence[Callable[[pa.DataType], bool]]) -> bool:

@@ -83,6 +83,11 @@ def text_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def quoted_name(name: str) -> str:
+    """A name as an identifier of the SQL that `deltalake` speaks: exactly this one."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def microseconds(instant: datetime) -> int:
     """An instant as microseconds since 1970, without passing through a float."""
     return (instant - _EPOCH) // timedelta(microseconds=1)
