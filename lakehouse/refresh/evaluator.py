@@ -29,7 +29,7 @@ from lakehouse.analysis.local_rows import collected_rows, joined_rows, literal_r
 from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder, column, select
 from lakehouse.names import TableName
 from lakehouse.plan.algebra import CLASS_KINDS, NodeKind, PlanNode
-from lakehouse.refresh.changed_matches import changed_matches
+from lakehouse.refresh.changed_matches import HERE, changed_matches
 from lakehouse.refresh.kept_rows import KeptRows
 from lakehouse.refresh.restriction import Restriction
 from lakehouse.refresh.signed_rows import coming, going, net, remaining, reversed_signs, together, unit, unit_if_here
@@ -201,7 +201,10 @@ class Evaluator:
         # Many rows: those that stay match as they did, so it is enough to know which keys match at all.
         nothing = right_change.drop(WEIGHT).where("false")
         terms = [self.over(node, [stayed, right_change])] if node.kind is NodeKind.LEFT_JOIN else []
-        flipped = changed_matches(now, right_change, rights, self._kept.keep)
+        here = self._counted(right, touched)
+        if here is None:
+            here = select(now, [*map(column, rights), f"1L AS {HERE}"])
+        flipped = changed_matches(here, right_change, rights, self._kept.keep)
         for keys, is_gained in zip(flipped or (), (True, False), strict=bool(flipped)):
             rows = Restriction(tuple(lefts), keys).applied(stayed)
             is_semi = node.kind is NodeKind.SEMI_JOIN
@@ -331,14 +334,38 @@ class Evaluator:
         where the values are not part of the plan: it costs less than reading a large table."""
         assert node.dataset is not None
         look = self._sources[node.dataset].looked_up
-        known = literal_rows(wanted.values) or collected_rows(wanted.values, _MOST_VALUES) if look is not None else None
-        if look is None or known is None:
+        values = self._few_values(wanted) if look is not None else None
+        if look is None or values is None:
             return None
         names = {attribute.id: attribute.name for attribute in node.output}
         needed = needed_columns(node, self._used)
         columns = [name for number, name in names.items() if number in needed]
-        rows = look(known[0].toDF(*(names[number] for number in wanted.ids)), columns)
-        return None if rows is None else Restriction(wanted.ids, known[0]).applied(as_node(node, rows, needed))
+        rows = look(values.toDF(*(names[number] for number in wanted.ids)), columns)
+        if rows is None:
+            return None
+        found = as_node(node, rows, needed)
+        return found if len(wanted.ids) == 1 else Restriction(wanted.ids, values).applied(found)
+
+    def _counted(self, node: PlanNode, wanted: Restriction) -> DataFrame | None:
+        """How many rows a node has of each of these keys (columns `c<id>` and `HERE`), each the key of some row that it
+        has or had, without reading other columns; None where that cannot be."""
+        # One row of each row, or all rows of a key or none, which then it would have none of.
+        if node.name == "Project" or (node.kind is NodeKind.FILTER and node.decides.issubset(wanted.ids)):
+            below = wanted.through(node.origins[0])
+            here = self._counted(node.children[0], below) if below is not None and wanted.covers(below) else None
+            return None if here is None else here.toDF(*map(column, wanted.ids), HERE)
+        count = self._sources[node.dataset].counted if node.dataset is not None else None
+        values = self._few_values(wanted) if count is not None else None
+        if count is None or values is None:
+            return None
+        names = {attribute.id: attribute.name for attribute in node.output}
+        rows = count(values.toDF(*(names[number] for number in wanted.ids)))
+        return None if rows is None else rows.toDF(*map(column, wanted.ids), HERE)
+
+    def _few_values(self, wanted: Restriction) -> DataFrame | None:
+        """The values as rows of a plan, if they are few enough to be looked for in files."""
+        known = literal_rows(wanted.values) or collected_rows(wanted.values, _MOST_VALUES)
+        return None if known is None else known[0]
 
     # --- frames ---
 

@@ -41,7 +41,7 @@ from lakehouse.refresh.view_change import ViewChange, classes_change, difference
 from lakehouse.storage.change_commit import StagedChange, stage_change
 from lakehouse.storage.change_feed import FeedCache
 from lakehouse.storage.change_rows import ChangeRows
-from lakehouse.storage.keyed_rows import looked_up_rows, rows_of_keys, table_schema
+from lakehouse.storage.keyed_rows import counted_rows, looked_up_rows, rows_of_keys, table_schema
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, stage_write
 
 _FEW_ROWS = 10_000
@@ -253,6 +253,7 @@ def _sources(inputs: ViewInputs) -> tuple[dict[TableName, SourceRows], int, bool
             is_unit=is_unit,
             is_small=is_small,
             looked_up=None if is_small else partial(_looked_up, session, source),
+            counted=None if is_small else partial(_counted, session, source),
         )
     return rows, total, inserts_only
 
@@ -274,6 +275,10 @@ def _looked_up(
     session: SparkSession, source: SourceVersions, keys: DataFrame, columns: Sequence[str]
 ) -> DataFrame | None:
     return looked_up_rows(session, source.location, source.change.to_version, arrow_rows(keys), columns)
+
+
+def _counted(session: SparkSession, source: SourceVersions, keys: DataFrame) -> DataFrame | None:
+    return counted_rows(session, source.location, source.change.to_version, arrow_rows(keys))
 
 
 def _appended(inputs: ViewInputs, algebra: Algebra, evaluator: Evaluator, rows_in: int) -> StagedIncrement:

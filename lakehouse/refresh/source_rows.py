@@ -17,7 +17,8 @@ class SourceRows:
     """A dataset's rows in its two states, read when asked for: frames with the dataset's own column names. `change`
     has `__w` beside them, of +1 and -1 only if `is_unit`, and is None where nothing changed. `is_small` tells that
     reading it whole costs no more than choosing. `looked_up` finds the new rows of a few key values (a frame of columns
-    of the dataset), of the columns named; None where reading it all is as quick."""
+    of the dataset), of the columns named and, where it is one column, no others; `counted` how many there are of each
+    (and perhaps of other values), in `COUNT`. Both give None where reading it all is as quick."""
 
     new: Callable[[], DataFrame]
     old: Callable[[], DataFrame]
@@ -25,6 +26,7 @@ class SourceRows:
     is_unit: bool = False
     is_small: bool = False
     looked_up: Callable[[DataFrame, Sequence[str]], DataFrame | None] | None = None
+    counted: Callable[[DataFrame], DataFrame | None] | None = None
 
 
 def needed_columns(node: PlanNode, used: frozenset[int] | None) -> frozenset[int]:

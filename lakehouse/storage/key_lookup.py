@@ -20,6 +20,8 @@ from lakehouse.storage.small_table import quoted_name, text_literal
 INSTANT_UNIT = "us"
 """What Spark's old timestamps (INT96) are read as: Arrow's default, nanoseconds, wraps outside of 1677 to 2262."""
 
+COUNT = "__rows"
+
 _SETTINGS = {"datafusion.execution.parquet.coerce_int96": INSTANT_UNIT}
 _RANGES = 32
 _ORDERED = (pa.types.is_integer, pa.types.is_date32)
@@ -54,23 +56,49 @@ def find_rows(table: DeltaTable, values: pa.Table, name: str, schema: pa.Schema,
     """The table's rows (columns of `schema`) whose column `name` holds one of its `values`, and each other column one
     of its, NULL being a value; floating point numbers are not compared. None if there are more than `most`. The table's
     rows must be in its files as they are, without partitions."""
-    others = [
-        (pc.unique(values[column].combine_chunks()), column)
+    conditions = _conditions(values[name], quoted_name(name), _ranges(table, values, name))
+    columns = ", ".join(map(quoted_name, schema.names))
+    statements = [f"SELECT {columns} FROM found WHERE {condition}" for condition in conditions]
+    return _selected(table, statements, schema, _others(values, name), most)
+
+
+def count_rows(table: DeltaTable, values: pa.Table, name: str, most: int) -> pa.Table | None:
+    """How many rows `find_rows` would find of each combination of values: the columns of `values`, and `COUNT` (int64).
+    Only these columns are read. None if there are more than `most` combinations, or if a column is not compared."""
+    if COUNT in values.column_names or not all(_is_any(field.type, _LOOKED_FOR) for field in values.schema):
+        return None
+    conditions = _conditions(values[name], quoted_name(name), _ranges(table, values, name))
+    columns = ", ".join(map(quoted_name, values.column_names))
+    statements = [
+        f"SELECT {columns}, count(*) AS {quoted_name(COUNT)} FROM found WHERE {condition} GROUP BY {columns}"
+        for condition in conditions
+    ]
+    schema = values.schema.append(pa.field(COUNT, pa.int64()))
+    return _selected(table, statements, schema, _others(values, name), most)
+
+
+def _others(values: pa.Table, name: str) -> list[tuple[str, pa.Array]]:
+    """The columns that are compared beside `name`, with the values that are looked for."""
+    return [
+        (column, pc.unique(values[column].combine_chunks()))
         for column in values.column_names
         if column != name and _is_any(values.schema.field(column).type, _LOOKED_FOR)
     ]
-    columns = ", ".join(map(quoted_name, schema.names))
-    conditions = _conditions(values[name], quoted_name(name), _ranges(table, values, name))
-    if not conditions:
+
+
+def _selected(
+    table: DeltaTable, statements: Sequence[str], schema: pa.Schema, others: list[tuple[str, pa.Array]], most: int
+) -> pa.Table | None:
+    """What the statements select from `found`, whose other columns hold one of their values; None if it is too much."""
+    if not statements:
         return schema.empty_table()
-    # Not one statement with OR: DataFusion cannot plan that.
-    statement = " UNION ALL ".join(f"SELECT {columns} FROM found WHERE {condition}" for condition in conditions)
     pieces, count = [schema.empty_table()], 0
-    for batch in QueryBuilder(_SETTINGS).register("found", table).execute(statement):
+    # Not one statement with OR: DataFusion cannot plan that.
+    for batch in QueryBuilder(_SETTINGS).register("found", table).execute(" UNION ALL ".join(statements)):
         rows = pa.Table.from_batches([pa.record_batch(batch)])
         # Not in the statement: there are few rows left, and each more condition would be a join.
         rows = pa.table([rows[field.name].cast(field.type) for field in schema], schema=schema)
-        for wanted, column in others:
+        for column, wanted in others:
             rows = rows.filter(pc.is_in(rows[column], value_set=wanted))
         pieces.append(rows)
         count += rows.num_rows

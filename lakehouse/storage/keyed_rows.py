@@ -17,11 +17,11 @@ import pyarrow.dataset as pads
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import StructType
+from pyspark.sql.types import LongType, StructType
 
 from lakehouse.storage.arrow_frame import arrow_frame
 from lakehouse.storage.feed_netting import is_flat
-from lakehouse.storage.key_lookup import INSTANT_UNIT, find_rows, lookup_column
+from lakehouse.storage.key_lookup import COUNT, INSTANT_UNIT, count_rows, find_rows, lookup_column
 
 _LARGEST_READ = 64 << 20  # bytes of files that this process reads at once
 _MOST_ROWS = 20_000  # what goes into a plan as rows
@@ -64,20 +64,43 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: pa.Ta
 def looked_up_rows(
     session: SparkSession, location: str, version: int, keys: pa.Table, columns: Sequence[str]
 ) -> DataFrame | None:
-    """As `rows_of_keys`, of a large table: these of its columns. None where Spark finds them as quickly: many rows, or
-    keys that cannot be looked for in files."""
+    """As `rows_of_keys`, of a large table: these of its columns, and of one key column exactly the rows of its values.
+    None where Spark finds them as quickly: many rows, or keys that cannot be looked for in files."""
+    found = _looked_into(location, version, keys, columns)
+    if found is None:
+        return None
+    table, name, schema = found
+    rows = find_rows(table, keys, name, to_arrow_schema(schema), _MOST_FOUND)
+    if rows is None or rows.nbytes > _MOST_BYTES:
+        return None
+    found_rows = arrow_frame(session, rows, schema)
+    # More than are part of a plan are one part of a job, so that they need not be sent around to be grouped.
+    return found_rows if rows.num_rows <= _MOST_ROWS else found_rows.coalesce(1)
+
+
+def counted_rows(session: SparkSession, location: str, version: int, keys: pa.Table) -> DataFrame | None:
+    """How many rows of a large table hold each of these keys, and perhaps others: the columns of `keys`, and `COUNT`
+    (bigint). None where Spark counts as quickly, or keys cannot be looked for in files."""
+    found = _looked_into(location, version, keys, keys.column_names)
+    if found is None:
+        return None
+    table, name, schema = found
+    rows = count_rows(table, keys.cast(to_arrow_schema(schema)), name, _MOST_FOUND)
+    return None if rows is None else arrow_frame(session, rows, schema.add(COUNT, LongType()))
+
+
+def _looked_into(
+    location: str, version: int, keys: pa.Table, columns: Sequence[str]
+) -> tuple[DeltaTable, str, StructType] | None:
+    """The table whose files are looked into for `keys`, by which of their columns, and the columns that are read."""
     table = _plain_table(location, version)
     name = lookup_column(table, keys) if table is not None else None
     if table is None or name is None:
         return None
     fields = {field.name: field for field in _nullable(table).fields}
     schema = StructType([fields[column] for column in dict.fromkeys((*columns, *keys.column_names))])
-    if not is_flat(schema):  # whose fields may have changed since a file was written
-        return None
-    rows = find_rows(table, keys, name, to_arrow_schema(schema), _MOST_FOUND)
-    if rows is None or rows.nbytes > _MOST_BYTES:
-        return None
-    return arrow_frame(session, rows, schema)
+    # The fields of a nested column may have changed since a file was written.
+    return (table, name, schema) if is_flat(schema) else None
 
 
 def _plain_table(location: str, version: int) -> DeltaTable | None:

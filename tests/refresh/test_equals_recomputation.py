@@ -83,6 +83,14 @@ def test_it_is_the_same_where_all_tables_are_large(live: Live, monkeypatch: pyte
 
 
 @pytest.mark.spark
+def test_it_is_the_same_where_neither_tables_nor_changes_are_small(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incremental, "_FEW_ROWS", 0)
+    monkeypatch.setattr(keyed_rows, "_LARGEST_READ", 0)
+    monkeypatch.setattr(local_rows, "MOST_ROWS", 0)
+    live([generate_case(seed) for seed in range(SHORT + 2 * BATCH, SHORT + 3 * BATCH)])
+
+
+@pytest.mark.spark
 @pytest.mark.long
 @pytest.mark.parametrize("first", range(SHORT, LONG, BATCH))
 def test_every_table_equals_recomputation_over_many_seeds(live: Live, first: int) -> None:

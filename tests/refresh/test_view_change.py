@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lakehouse.analysis import local_rows
 from lakehouse.analysis.algebra import Algebra, optimising_session, read_algebra
 from lakehouse.analysis.plan_binding import WEIGHT, PlanBinder
 from lakehouse.names import TableName
@@ -60,6 +61,7 @@ class Lab:
 
     def __init__(self, session: SparkSession, folder: Path) -> None:
         self.session = session
+        self.counted: Callable[[DataFrame], DataFrame | None] | None = None
         self.optimiser = optimising_session(session)
         catalog = SessionCatalog(session, "lab")
         for name, columns in COLUMNS.items():
@@ -75,7 +77,8 @@ class Lab:
             columns = COLUMNS[name]
             change = self.frame(given.change, f"{columns}, {WEIGHT} int") if given.change else None
             new, old = self.frame(given.new, columns), self.frame(given.old, columns)
-            sources[name] = SourceRows(new=lambda new=new: new, old=lambda old=old: old, change=change)
+            counted = self.counted if name == SALES else None
+            sources[name] = SourceRows(new=lambda new=new: new, old=lambda old=old: old, change=change, counted=counted)
         return Evaluator(PlanBinder(self.session, algebra.operators), sources)
 
     def frame(self, rows: Sequence[Row], columns: str) -> DataFrame:
@@ -220,6 +223,35 @@ def test_the_present_state_on_both_sides_of_a_join_keeps_what_left_both(
     rows = {SALES: Rows(old=[(1, "a", 5)], new=[]), SHOPS: Rows(old=[("a", "york")], new=[])}
     after, wanted = lab.refreshed("SELECT s.id, t.town FROM lab.sales s JOIN lab.shops t ON s.shop = t.shop", rows)
     assert after != wanted
+
+
+@pytest.mark.parametrize(
+    ("query", "is_counted"),
+    [
+        (
+            "SELECT t.town, count(s.id) AS n FROM lab.shops t LEFT JOIN lab.sales s ON s.shop = t.shop GROUP BY ALL",
+            True,
+        ),
+        ("SELECT town FROM lab.shops t WHERE EXISTS (SELECT 1 FROM lab.sales s WHERE s.shop = t.shop)", True),
+        ("SELECT town FROM lab.shops t WHERE NOT EXISTS (SELECT 1 FROM lab.sales s WHERE s.shop <=> t.shop)", True),
+        ("SELECT t.town, s.id FROM lab.shops t LEFT JOIN lab.sales s ON s.shop = t.shop AND s.amount > 5", False),
+    ],
+)
+def test_rows_that_only_match_are_counted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, query: str, is_counted: bool
+) -> None:
+    monkeypatch.setattr(local_rows, "MOST_ROWS", 0)  # none are rows of a plan
+    counts: list[int] = []
+
+    def count(keys: DataFrame) -> DataFrame:
+        counts.append(keys.count())
+        of_key = lab.frame(RICH[SALES].new, COLUMNS[SALES]).groupBy("shop").count()
+        return of_key.join(keys, of_key["shop"].eqNullSafe(keys["shop"]), "left_semi")
+
+    monkeypatch.setattr(lab, "counted", count)
+    after, wanted = lab.refreshed(query, RICH)
+    assert after == wanted
+    assert bool(counts) is is_counted
 
 
 def test_an_unused_nested_column_is_asked_for_as_no_text_names_its_type(lab: Lab) -> None:

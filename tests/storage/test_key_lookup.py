@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from lakehouse.storage.key_lookup import find_rows, lookup_column
+from lakehouse.storage.key_lookup import COUNT, count_rows, find_rows, lookup_column
 
 SCHEMA = pa.schema([("k", pa.int64()), ("s", pa.string()), ("d", pa.date32()), ("v", pa.float64())])
 
@@ -125,3 +125,29 @@ def test_rows_hold_a_value_of_every_column_that_is_compared(tmp_path: Path) -> N
     found = find_rows(DeltaTable(str(tmp_path)), values, "k", rows.schema, most=10)
     assert found is not None
     assert found["v"].to_pylist() == [0.1, 0.3]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_of_keys_are_counted(tmp_path: Path, seed: int) -> None:
+    table = table_of(tmp_path, files=4, rows=200, seed=seed)
+    everything = pa.table(DeltaTable(str(tmp_path)).to_pyarrow_table()).cast(SCHEMA)
+    chance = random.Random(seed)
+    pairs = [(row["k"], row["s"]) for row in everything.select(["k", "s"]).to_pylist()]
+    wanted = [*chance.sample(pairs, 5), (None, "s1")]
+    keys = pa.table({"k": [k for k, _ in wanted], "s": [s for _, s in wanted]}, schema=SCHEMA.remove(3).remove(2))
+    for names in (["k", "s"], ["k"], ["s"]):
+        found = count_rows(table, keys.select(names), names[0], most=1000)
+        assert found is not None
+        assert found.column_names == [*names, COUNT]
+        counted = {tuple(row[name] for name in names): row[COUNT] for row in found.to_pylist()}
+        for key in {tuple(row[name] for name in names) for row in keys.to_pylist()}:
+            there = sum(tuple(row[name] for name in names) == key for row in everything.to_pylist())
+            assert counted.get(key, 0) == there, f"seed {seed}: {key}"
+        assert len(counted) == found.num_rows
+
+
+def test_what_is_not_compared_is_not_counted(tmp_path: Path) -> None:
+    table = table_of(tmp_path, files=1, rows=50)
+    keys = pa.table({"k": pa.array([1], pa.int64()), "v": [0.5]})
+    assert count_rows(table, keys, "k", most=1000) is None
+    assert count_rows(table, pa.table({"s": ["s1", "s2", "s3"]}), "s", most=2) is None

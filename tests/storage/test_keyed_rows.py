@@ -12,7 +12,8 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
-from lakehouse.storage.keyed_rows import looked_up_rows, rows_of_keys, table_schema
+from lakehouse.storage.key_lookup import COUNT
+from lakehouse.storage.keyed_rows import counted_rows, looked_up_rows, rows_of_keys, table_schema
 
 pytestmark = pytest.mark.spark
 
@@ -111,6 +112,19 @@ def test_nested_columns_are_left_to_spark(spark: SparkSession, tmp_path: Path) -
     found = looked_up_rows(spark, location, 0, keys, ["shop"])
     assert found is not None
     assert [tuple(row) for row in found.collect()] == [("a", 1)]
+
+
+def test_rows_are_counted_at_the_version_asked_for(spark: SparkSession, tmp_path: Path) -> None:
+    location = str(tmp_path / "table")
+    for keys in ([1, 1, None, 3], [1]):
+        write_deltalake(location, pa.table({"k": pa.array(keys, pa.int64()), "v": keys}), mode="append")
+    wanted = pa.table({"k": pa.array([1, None, 2], pa.int64())})
+    counts = []
+    for version in (0, 1):
+        found = counted_rows(spark, location, version, wanted)
+        assert found is not None
+        counts.append({row.k: row[COUNT] for row in found.collect()})
+    assert counts == [{1: 2, None: 1}, {1: 3, None: 1}]
 
 
 def test_rows_of_the_last_of_many_files_come(spark: SparkSession, tmp_path: Path) -> None:
