@@ -41,17 +41,17 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: pa.Ta
     perhaps others. NULL is a value like any other. Without `keys` all rows."""
     frame = session.read.format("delta").option("versionAsOf", version)
     table = _plain_table(location, version)
-    if table is not None and keys is not None and _bytes(table) > _LARGEST_READ:
-        found = looked_up_rows(session, location, version, keys, [field.name for field in _nullable(table).fields])
-        return frame.load(location) if found is None else found
-    if table is None or _bytes(table) > _LARGEST_READ:
+    if table is None:
         return frame.load(location)
-    condition = None
-    if keys is not None:
-        condition = _condition(keys)
-    if keys is not None and condition is None and _bytes(table) > _LARGEST_READ // 8:
+    schema, size = _nullable(table), _bytes(table)
+    if keys is not None and size > _LARGEST_READ // 8:
+        found = looked_up_rows(session, location, version, keys, schema.names)
+        if found is not None:
+            return found
+    condition = None if keys is None else _condition(keys)
+    is_searched = keys is not None and condition is None  # for what cannot be looked for here
+    if size > (_LARGEST_READ // 8 if is_searched else _LARGEST_READ):
         return frame.load(location)
-    schema = _nullable(table)
     rows = pads.dataset(table.file_uris(), schema=to_arrow_schema(schema), format=_PARQUET).to_table()
     if condition is not None:
         # Not while reading: deltalake writes files whose statistics are of another string type than the column.
