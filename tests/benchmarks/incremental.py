@@ -10,6 +10,8 @@
   Spark, and beside Spark Declarative Pipelines in a process of its own (its start is part of its time).
 - unchanged: a run with nothing to do.
 
+Megabytes read are what this process and Spark's took in by read calls, from files and from each other.
+
 After every change all sides must hold the same rows, or it ends. A choice is wrong if a refresh was not full and a full
 one is more than 1.2 times as fast; where it was full, no other way was timed. Progress goes to standard error.
 """
@@ -112,7 +114,7 @@ def print_views(cells: Sequence[Cell]) -> dict[str, int]:
     print("\nSeconds of one view's refresh: as chosen, and in full")
     print(
         f"{'view':<30} {'fraction':>8} {'mode':<11} {'chosen':>8} {'full':>8} {'times':>6} "
-        f"{'rows changed':>12} {'rows in':>11} {'rows written':>12}"
+        f"{'rows changed':>12} {'rows in':>11} {'rows written':>12} {'MB read':>9} {'in full':>9}"
     )
     for key in dict.fromkeys((cell.view, cell.fraction) for cell in sorted(cells, key=lambda cell: cell.view)):
         same = [cell for cell in cells if (cell.view, cell.fraction) == key]
@@ -126,11 +128,12 @@ def print_views(cells: Sequence[Cell]) -> dict[str, int]:
                 [cell.auto_figures["rows_out"] for cell in same],
             )
         )
+        read, full_read = (statistics.median(getattr(cell, name) for cell in same) / 1e6 for name in _BYTES)
         times = f"{full / auto:.1f}x" if auto else "-"  # a skipped step takes no time
         mark = "  wrong" if any(cell.is_wrong for cell in same) else ""
         print(
             f"{key[0]:<30} {key[1]:>8g} {modes:<11} {auto:>8.3f} {full:>8.3f} {times:>6} "
-            f"{changed:>12,.0f} {rows_in:>11,.0f} {rows_out:>12,.0f}{mark}"
+            f"{changed:>12,.0f} {rows_in:>11,.0f} {rows_out:>12,.0f} {read:>9,.1f} {full_read:>9,.1f}{mark}"
         )
     timed_both = [cell for cell in cells if cell.mode not in ("full", "skip")]
     same_work = [cell.ratio for cell in cells if cell.mode == "full" and cell.ratio is not None]
@@ -154,7 +157,7 @@ def print_graph(cells: Sequence[GraphCell], size: int) -> None:
     print(f"\nSeconds of a graph of {size} views: as chosen, in full, overwritten by hand, by SDP (its start included)")
     print(
         f"{'fraction':>8} {'chosen':>8} {'full':>8} {'times':>6} {'by hand':>8} {'times':>6} {'SDP':>8} {'times':>6} "
-        f"{'rows changed':>12} {'rows written':>12}  modes"
+        f"{'rows changed':>12} {'rows written':>12} {'MB read':>9} {'in full':>9}  modes"
     )
     for fraction in dict.fromkeys(cell.fraction for cell in cells):
         same = [cell for cell in cells if cell.fraction == fraction]
@@ -165,14 +168,16 @@ def print_graph(cells: Sequence[GraphCell], size: int) -> None:
             f"{statistics.median(peer):>8.2f} {statistics.median(peer) / auto:>5.1f}x" if peer else f"{'-':>8} {'-':>6}"
         )
         changed, written = (statistics.median(getattr(cell, name) for cell in same) for name in _COUNTS)
+        read, full_read = (statistics.median(getattr(cell, name) for cell in same) / 1e6 for name in _BYTES)
         modes = ", ".join(f"{count} {mode}" for mode, count in sorted(same[-1].modes.items()))
         print(
             f"{fraction:>8g} {auto:>8.2f} {full:>8.2f} {full / auto:>5.1f}x {by_hand:>8.2f} {by_hand / auto:>5.1f}x "
-            f"{sdp} {changed:>12,.0f} {written:>12,.0f}  {modes}"
+            f"{sdp} {changed:>12,.0f} {written:>12,.0f} {read:>9,.1f} {full_read:>9,.1f}  {modes}"
         )
 
 
 _SIDES = ("auto_seconds", "full_seconds")
+_BYTES = ("auto_bytes", "full_bytes")
 _COUNTS = ("changed", "rows_written")
 
 

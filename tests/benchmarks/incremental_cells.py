@@ -21,6 +21,7 @@ from lakehouse.run.pipeline import run_pipeline
 from lakehouse.run.request import RunRequest
 from lakehouse.run.workspace import Workspace
 from tests.benchmarks.incremental_peers import OverwritePipeline, SdpPipeline, digest_table
+from tests.benchmarks.machine import bytes_read
 from tests.tpch.changes import Round, RowCounts, apply_round
 from tests.tpch.data import TABLES
 from tests.tpch.projects import View, open_project, write_project
@@ -44,7 +45,7 @@ class Cell:
     """One view after one change: a refresh as the product chooses it, beside a full one of the same rows.
 
     `changed` are the source rows that changed in the tables that the view reads; `auto_figures` and `full_figures`
-    everything that the two outcomes count.
+    everything that the two outcomes count; `auto_bytes` and `full_bytes` what was read (`machine.bytes_read`).
     """
 
     view: str
@@ -56,6 +57,8 @@ class Cell:
     full_seconds: float
     auto_figures: Mapping[str, float]
     full_figures: Mapping[str, float]
+    auto_bytes: int
+    full_bytes: int
 
     @property
     def ratio(self) -> float | None:
@@ -80,7 +83,17 @@ class GraphCell:
     overwrite_seconds: float
     sdp_seconds: float | None
     rows_written: int
+    auto_bytes: int
+    full_bytes: int
     steps: Mapping[str, Mapping[str, float | str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One run, and the bytes that it read."""
+
+    outcome: RunOutcome
+    bytes_read: int
 
 
 def refresh(workspace: Workspace, request: RunRequest) -> RunOutcome:
@@ -128,14 +141,16 @@ class Twins:
             refresh(self.auto, RunRequest(full_refresh_all=True))
         refresh(self.full, RunRequest(full_refresh_all=True))
 
-    def time(self, auto: RunRequest, full: RunRequest, *, turn: int) -> tuple[RunOutcome, RunOutcome]:
+    def time(self, auto: RunRequest, full: RunRequest, *, turn: int) -> tuple[Leg, Leg]:
         """One run each; the full one goes first if `turn` is odd."""
         legs = [(self.auto, auto), (self.full, full)]
-        outcomes: dict[int, RunOutcome] = {}
+        done: dict[int, Leg] = {}
         for index in (1, 0) if turn % 2 else (0, 1):
             collect_garbage(self._place.session)
-            outcomes[index] = refresh(*legs[index])
-        return outcomes[0], outcomes[1]
+            before = bytes_read(self._place.session)
+            outcome = refresh(*legs[index])
+            done[index] = Leg(outcome, bytes_read(self._place.session) - before)
+        return done[0], done[1]
 
     def table(self, side: str, name: str) -> Path:
         """Where a view's table lies; `side` is `auto` or `full`."""
@@ -163,7 +178,7 @@ def measure_views(place: Place, views: tuple[View, ...], rounds: tuple[Round, ..
         for position, view in enumerate(views):
             requests = RunRequest(refresh=(view.name,)), RunRequest(full_refresh=(view.name,))
             auto, full = twins.time(*requests, turn=number + position)
-            cell = _cell(view, what.fraction, counts, auto.steps[0], full.steps[0])
+            cell = _cell(view, what.fraction, counts, auto, full)
             report_progress(
                 f"{what.fraction:<7g} {view.name}: {cell.mode} {cell.auto_seconds:.2f} s, "
                 f"full {cell.full_seconds:.2f} s"
@@ -200,18 +215,21 @@ def measure_graph(
             for name in names:
                 require_equal(place.session, name, twins.table("full", name), sdp.table(folder, name))
             shutil.rmtree(folder)
+        steps = auto.outcome.steps
         cell = GraphCell(
             fraction=what.fraction,
             changed=sum(count.total for count in counts.values()),
-            modes=dict(Counter(step.step.mode.value for step in auto.steps)),  # asdict counts a Counter's items
-            auto_seconds=_wall(auto),
-            full_seconds=_wall(full),
+            modes=dict(Counter(step.step.mode.value for step in steps)),  # asdict counts a Counter's items
+            auto_seconds=_wall(auto.outcome),
+            full_seconds=_wall(full.outcome),
             overwrite_seconds=overwrite_seconds,
             sdp_seconds=sdp_seconds,
-            rows_written=sum(step.rows_out for step in auto.steps),
+            rows_written=sum(step.rows_out for step in steps),
+            auto_bytes=auto.bytes_read,
+            full_bytes=full.bytes_read,
             steps={
                 str(step.step.dataset): {"mode": step.step.mode.value, "seconds": step.seconds, **figures(step)}
-                for step in auto.steps
+                for step in steps
             },
         )
         report_progress(f"{what.fraction:<7g} graph: {cell.auto_seconds:.2f} s, full {cell.full_seconds:.2f} s")
@@ -297,17 +315,20 @@ def _change(place: Place, what: Round) -> Mapping[str, RowCounts]:
     return counts
 
 
-def _cell(view: View, fraction: float, counts: Mapping[str, RowCounts], auto: StepOutcome, full: StepOutcome) -> Cell:
+def _cell(view: View, fraction: float, counts: Mapping[str, RowCounts], auto: Leg, full: Leg) -> Cell:
+    (chosen,), (whole,) = auto.outcome.steps, full.outcome.steps
     return Cell(
         view=view.name,
         fraction=fraction,
-        mode=auto.step.mode.value,
-        status=auto.status.value,
+        mode=chosen.step.mode.value,
+        status=chosen.status.value,
         changed=sum(counts[table].total for table in counts if f"raw.{table}" in view.reads),
-        auto_seconds=auto.seconds,
-        full_seconds=full.seconds,
-        auto_figures=figures(auto),
-        full_figures=figures(full),
+        auto_seconds=chosen.seconds,
+        full_seconds=whole.seconds,
+        auto_figures=figures(chosen),
+        full_figures=figures(whole),
+        auto_bytes=auto.bytes_read,
+        full_bytes=full.bytes_read,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a benchmark's table must say beside its figures: machine and versions."""
+"""What a benchmark's table must say beside its figures: machine and versions; and what is read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 import platform
 import subprocess
 from importlib.metadata import version
+from pathlib import Path
+
+from pyspark.sql import SparkSession
 
 
 def describe_machine() -> str:
@@ -17,3 +20,17 @@ def describe_machine() -> str:
         f"{os.cpu_count()} cores, {memory} GiB, {platform.system()} {platform.machine()}, "
         f"Python {platform.python_version()}, {java[0] if java else 'no Java'}, {packages}"
     )
+
+
+def bytes_read(session: SparkSession) -> int:
+    """The bytes that this process and Spark's have taken in by read calls so far, from files, cached or not, and from
+    each other. 0 on systems that do not count them."""
+    assert session._jvm is not None
+    processes = (os.getpid(), int(session._jvm.java.lang.ProcessHandle.current().pid()))
+    counted = 0
+    for process in processes:
+        told = Path(f"/proc/{process}/io")
+        if told.exists():
+            lines = dict(line.split(": ") for line in told.read_text(encoding="ascii").splitlines())
+            counted += int(lines["rchar"])
+    return counted
