@@ -1,7 +1,8 @@
 """What a refresh after a change costs beside a full one, on TPC-H, in one warm session.
 
     python tests/benchmarks/incremental.py --scale 1 [--fractions 0.001,0.01] [--views q01,order_lines | --all]
-        [--parts views,graph,unchanged] [--rounds 3] [--sdp-python VENV/bin/python] [--json FILE]
+        [--parts views,graph,unchanged] [--rounds 3] [--no-overwrite] [--sdp-python VENV/bin/python]
+        [--json FILE]
 
 - views: after a change that touches a share of the orders, each view is refreshed as the product chooses, and in a
   second warehouse in full, both by its own `run`. Seconds are of the step alone. All fractions share one set of
@@ -44,7 +45,7 @@ from tests.benchmarks.incremental_cells import (
     measure_unchanged,
     measure_views,
 )
-from tests.benchmarks.incremental_peers import SdpPipeline
+from tests.benchmarks.incremental_peers import OverwritePipeline, SdpPipeline
 from tests.benchmarks.machine import describe_machine
 from tests.tpch.changes import Round
 from tests.tpch.data import copy_tables, prepare_tables
@@ -95,7 +96,8 @@ def _measure(part: str, place: Place, options: argparse.Namespace) -> dict[str, 
     if part == "graph":
         views = read_views(MEDALLION, place.scale)
         sdp = None if options.sdp_python is None else _sdp(options.sdp_python, views, place)
-        graph_cells = measure_graph(place, views, MEDALLION, rounds, sdp)
+        by_hand = OverwritePipeline(place.session, views, place.folder / "overwrite") if options.overwrite else None
+        graph_cells = measure_graph(place, views, MEDALLION, rounds, by_hand, sdp)
         print_graph(graph_cells, len(views))
         return {"graph": [asdict(cell) for cell in graph_cells]}
     (one,) = (view for view in read_views(KINDS, place.scale) if view.name == "kinds.revenue_by_day")
@@ -162,18 +164,21 @@ def print_graph(cells: Sequence[GraphCell], size: int) -> None:
     for fraction in dict.fromkeys(cell.fraction for cell in cells):
         same = [cell for cell in cells if cell.fraction == fraction]
         auto, full = (statistics.median(getattr(cell, name) for cell in same) for name in _SIDES)
-        by_hand = statistics.median(cell.overwrite_seconds for cell in same)
-        peer = [cell.sdp_seconds for cell in same if cell.sdp_seconds is not None]
-        sdp = (
-            f"{statistics.median(peer):>8.2f} {statistics.median(peer) / auto:>5.1f}x" if peer else f"{'-':>8} {'-':>6}"
-        )
+        by_hand = _beside(auto, [cell.overwrite_seconds for cell in same])
+        sdp = _beside(auto, [cell.sdp_seconds for cell in same])
         changed, written = (statistics.median(getattr(cell, name) for cell in same) for name in _COUNTS)
         read, full_read = (statistics.median(getattr(cell, name) for cell in same) / 1e6 for name in _BYTES)
         modes = ", ".join(f"{count} {mode}" for mode, count in sorted(same[-1].modes.items()))
         print(
-            f"{fraction:>8g} {auto:>8.2f} {full:>8.2f} {full / auto:>5.1f}x {by_hand:>8.2f} {by_hand / auto:>5.1f}x "
-            f"{sdp} {changed:>12,.0f} {written:>12,.0f} {read:>9,.1f} {full_read:>9,.1f}  {modes}"
+            f"{fraction:>8g} {auto:>8.2f} {full:>8.2f} {full / auto:>5.1f}x {by_hand} {sdp} "
+            f"{changed:>12,.0f} {written:>12,.0f} {read:>9,.1f} {full_read:>9,.1f}  {modes}"
         )
+
+
+def _beside(auto: float, peer: Sequence[float | None]) -> str:
+    known = [seconds for seconds in peer if seconds is not None]
+    median = statistics.median(known) if known else None
+    return f"{'-':>8} {'-':>6}" if median is None else f"{median:>8.2f} {median / auto:>5.1f}x"
 
 
 _SIDES = ("auto_seconds", "full_seconds")
@@ -219,6 +224,9 @@ def _arguments() -> argparse.Namespace:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--views", type=_names, help="names of views, without schema")
     which.add_argument("--all", action="store_true", help="all 22 queries beside the view of each kind")
+    parser.add_argument(
+        "--no-overwrite", dest="overwrite", action="store_false", help="leave out the pipeline written by hand"
+    )
     parser.add_argument("--sdp-python", type=Path, help="a Python with pyspark[pipelines]==4.1.4")
     parser.add_argument("--cache", type=Path, help="folder that keeps the generated tables from run to run")
     parser.add_argument("--work", type=Path, help="folder for all else (default: the system's temporary one)")

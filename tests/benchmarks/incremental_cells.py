@@ -73,14 +73,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphCell:
-    """A whole graph after one change; `sdp_seconds` includes the start of its process."""
+    """A whole graph after one change; `sdp_seconds` includes the start of its process. None where no peer ran."""
 
     fraction: float
     changed: int
     modes: Mapping[str, int]
     auto_seconds: float
     full_seconds: float
-    overwrite_seconds: float
+    overwrite_seconds: float | None
     sdp_seconds: float | None
     rows_written: int
     auto_bytes: int
@@ -191,20 +191,24 @@ def measure_views(place: Place, views: tuple[View, ...], rounds: tuple[Round, ..
 
 
 def measure_graph(
-    place: Place, views: tuple[View, ...], project: Path, rounds: tuple[Round, ...], sdp: SdpPipeline | None
+    place: Place,
+    views: tuple[View, ...],
+    project: Path,
+    rounds: tuple[Round, ...],
+    by_hand: OverwritePipeline | None,
+    sdp: SdpPipeline | None,
 ) -> list[GraphCell]:
     """The whole graph after every round, beside its peers; a round of its own goes before, uncounted."""
     twins = Twins(project, place, "graph")
-    by_hand = OverwritePipeline(place.session, views, place.folder / "overwrite")
     names = [view.name for view in views]
     cells: list[GraphCell] = []
     for number, what in enumerate((Round(seed=0, fraction=WARM_UP), *rounds)):
         counts = _change(place, what)
         auto, full = twins.time(RunRequest(), RunRequest(full_refresh_all=True), turn=number)
         collect_garbage(place.session)
-        overwrite_seconds = by_hand.run()
+        overwrite_seconds = by_hand.run() if by_hand is not None else None
         twins.check(names)
-        for name in names:
+        for name in names if by_hand is not None else ():
             require_equal(place.session, name, twins.table("full", name), by_hand.table(name))
             drop_old_files(by_hand.table(name))
         twins.drop_old_files(names)
