@@ -363,7 +363,9 @@ class Evaluator:
         return None if rows is None else rows.toDF(*map(column, wanted.ids), HERE)
 
     def _few_values(self, wanted: Restriction) -> DataFrame | None:
-        """The values as rows of a plan, if they are few enough to be looked for in files."""
+        """The values as rows of a plan, if they can be looked for in files: few, and of every column once."""
+        if len(set(wanted.ids)) < len(wanted.ids):
+            return None
         known = literal_rows(wanted.values) or collected_rows(wanted.values, _MOST_VALUES)
         return None if known is None else known[0]
 

@@ -61,7 +61,8 @@ class Lab:
 
     def __init__(self, session: SparkSession, folder: Path) -> None:
         self.session = session
-        self.counted: Callable[[DataFrame], DataFrame | None] | None = None
+        self.counted: Callable[[DataFrame], DataFrame | None] | None = None  # of the sales
+        self.looked_up: Callable[[DataFrame, Sequence[str]], DataFrame | None] | None = None
         self.optimiser = optimising_session(session)
         catalog = SessionCatalog(session, "lab")
         for name, columns in COLUMNS.items():
@@ -77,8 +78,8 @@ class Lab:
             columns = COLUMNS[name]
             change = self.frame(given.change, f"{columns}, {WEIGHT} int") if given.change else None
             new, old = self.frame(given.new, columns), self.frame(given.old, columns)
-            counted = self.counted if name == SALES else None
-            sources[name] = SourceRows(new=lambda new=new: new, old=lambda old=old: old, change=change, counted=counted)
+            rows = SourceRows(new=lambda new=new: new, old=lambda old=old: old, change=change)
+            sources[name] = replace(rows, counted=self.counted, looked_up=self.looked_up) if name == SALES else rows
         return Evaluator(PlanBinder(self.session, algebra.operators), sources)
 
     def frame(self, rows: Sequence[Row], columns: str) -> DataFrame:
@@ -252,6 +253,23 @@ def test_rows_that_only_match_are_counted(
     after, wanted = lab.refreshed(query, RICH)
     assert after == wanted
     assert bool(counts) is is_counted
+
+
+def test_a_column_that_is_asked_for_twice_is_not_looked_up(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def look(keys: DataFrame, columns: Sequence[str]) -> None:
+        asked.append(keys.columns)
+
+    monkeypatch.setattr(lab, "looked_up", look)
+    query = "SELECT s.id, t.town FROM lab.shops t JOIN lab.sales s ON s.shop = t.shop AND s.shop = t.town"
+    rows = RICH | {SHOPS: Rows(old=[("a", "a"), ("b", "york")], new=[("b", "b"), ("c", "c")])}
+    after, wanted = lab.refreshed(query, rows)
+    assert after == wanted
+    assert after
+    assert asked == []
+    lab.refreshed("SELECT s.id, t.town FROM lab.shops t JOIN lab.sales s ON s.shop = t.shop", RICH)
+    assert asked == [["shop"]]
 
 
 def test_an_unused_nested_column_is_asked_for_as_no_text_names_its_type(lab: Lab) -> None:
