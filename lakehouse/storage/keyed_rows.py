@@ -45,7 +45,7 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: pa.Ta
         return frame.load(location)
     schema, size = _nullable(table), _bytes(table)
     if keys is not None and size > _LARGEST_READ // 8:
-        found = looked_up_rows(session, location, version, keys, schema.names)
+        found = _looked_up(session, table, keys, schema.names)
         if found is not None:
             return found
     condition = None if keys is None else _condition(keys)
@@ -66,10 +66,15 @@ def looked_up_rows(
 ) -> DataFrame | None:
     """As `rows_of_keys`, of a large table: these of its columns, and of one key column exactly the rows of its values.
     None where Spark finds them as quickly: many rows, or keys that cannot be looked for in files."""
-    found = _looked_into(location, version, keys, columns)
+    table = _plain_table(location, version)
+    return None if table is None else _looked_up(session, table, keys, columns)
+
+
+def _looked_up(session: SparkSession, table: DeltaTable, keys: pa.Table, columns: Sequence[str]) -> DataFrame | None:
+    found = _looked_into(table, keys, columns)
     if found is None:
         return None
-    table, name, schema = found
+    name, schema = found
     rows = find_rows(table, keys, name, to_arrow_schema(schema), _MOST_FOUND)
     if rows is None or rows.nbytes > _MOST_BYTES:
         return None
@@ -81,26 +86,24 @@ def looked_up_rows(
 def counted_rows(session: SparkSession, location: str, version: int, keys: pa.Table) -> DataFrame | None:
     """How many rows of a large table hold each of these keys, and perhaps others: the columns of `keys`, and `COUNT`
     (bigint). None where Spark counts as quickly, or keys cannot be looked for in files."""
-    found = _looked_into(location, version, keys, keys.column_names)
-    if found is None:
+    table = _plain_table(location, version)
+    found = _looked_into(table, keys, keys.column_names) if table is not None else None
+    if table is None or found is None:
         return None
-    table, name, schema = found
+    name, schema = found
     rows = count_rows(table, keys.cast(to_arrow_schema(schema)), name, _MOST_FOUND)
     return None if rows is None else arrow_frame(session, rows, schema.add(COUNT, LongType()))
 
 
-def _looked_into(
-    location: str, version: int, keys: pa.Table, columns: Sequence[str]
-) -> tuple[DeltaTable, str, StructType] | None:
-    """The table whose files are looked into for `keys`, by which of their columns, and the columns that are read."""
-    table = _plain_table(location, version)
-    name = lookup_column(table, keys) if table is not None else None
-    if table is None or name is None:
+def _looked_into(table: DeltaTable, keys: pa.Table, columns: Sequence[str]) -> tuple[str, StructType] | None:
+    """By which column of `keys` a table's files are looked into, and the columns that are read."""
+    name = lookup_column(table, keys)
+    if name is None:
         return None
     fields = {field.name: field for field in _nullable(table).fields}
     schema = StructType([fields[column] for column in dict.fromkeys((*columns, *keys.column_names))])
     # The fields of a nested column may have changed since a file was written.
-    return (table, name, schema) if is_flat(schema) else None
+    return (name, schema) if is_flat(schema) else None
 
 
 def _plain_table(location: str, version: int) -> DeltaTable | None:

@@ -7,8 +7,10 @@ import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pyspark.sql import SparkSession
+if TYPE_CHECKING:  # benchmarks of what starts without Spark describe their machine, too
+    from pyspark.sql import SparkSession
 
 
 def describe_machine() -> str:
