@@ -209,7 +209,6 @@ def test_the_gateway_runs_as_its_own_user(machine: Machine) -> None:
     running = processes_of(uid)
     assert machine.process in running
     assert len(running) >= 2  # its Java
-    assert all(Path(f"/proc/{process}").stat().st_uid == uid for process in running)
 
 
 def test_another_user_opens_nothing(machine: Machine) -> None:

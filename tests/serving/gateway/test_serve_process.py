@@ -38,10 +38,19 @@ def create_token(project: Path, who: str) -> str:
 
 
 def descendants(process: int) -> list[int]:
-    """The processes below this one. Linux only."""
+    """The processes below this one, without what ends while it is looked at: threads and processes come and go.
+    Linux only."""
     below = []
-    for thread in Path(f"/proc/{process}/task").iterdir():
-        for child in map(int, (thread / "children").read_text().split()):
+    try:
+        threads = list(Path(f"/proc/{process}/task").iterdir())
+    except OSError:
+        return []
+    for thread in threads:
+        try:
+            children = (thread / "children").read_text().split()
+        except OSError:
+            continue
+        for child in map(int, children):
             below += [child, *descendants(child)]
     return below
 
@@ -138,6 +147,7 @@ def test_over_tls(project: Path, tmp_path: Path) -> None:
         ):
             plain.sql(TITLES)
         below = descendants(served.process.pid)
+        assert below
         (kept,) = (tmp_path / "disk").iterdir()
         os.kill(served.process.pid, signal.SIGKILL)
         ends = time.monotonic() + 120
