@@ -1,31 +1,48 @@
-"""The rows of a large Delta table that hold one of a few key values, found in its files without Spark.
+"""The rows of a Delta table that hold one of a few key values, found in its files without Spark.
 
-The query engine of `deltalake` (DataFusion) looks for them: of a row that holds none it decodes the key column only,
-and there is no job to plan and to schedule.
+Polars looks for them: of a row that holds none it decodes the key column only, it tells where in its file a row is,
+and there is no job to plan and to schedule. The table is unpartitioned, in a local folder, without renamed columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable, QueryBuilder
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from lakehouse.storage.key_ranges import column_ranges
-from lakehouse.storage.small_table import quoted_name, text_literal
+from lakehouse.storage.table_files import Numbers, TableFile, table_files
+
+if TYPE_CHECKING:
+    import polars as pl
 
 INSTANT_UNIT = "us"
 """What Spark's old timestamps (INT96) are read as: Arrow's default, nanoseconds, wraps outside of 1677 to 2262."""
 
 COUNT = "__rows"
 
-_SETTINGS = {"datafusion.execution.parquet.coerce_int96": INSTANT_UNIT}
+_ROW = "__lakehouse_place"
 _RANGES = 32
+_AT_ONCE = 8  # files
 _ORDERED = (pa.types.is_integer, pa.types.is_date32)
 _LOOKED_FOR = (*_ORDERED, pa.types.is_string, pa.types.is_boolean)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlacedRows:
+    """Rows, and for each its file, a number in `files`, and its number in that file."""
+
+    rows: pa.Table
+    files: Sequence[TableFile]
+    file_of: Numbers
+    row_of: Numbers
 
 
 def lookup_column(table: DeltaTable, values: pa.Table) -> str | None:
@@ -39,27 +56,56 @@ def lookup_column(table: DeltaTable, values: pa.Table) -> str | None:
 def _share(actions: pa.Table, values: pa.Table, name: str) -> float:
     """The share of the values between the column's least and greatest that are looked for. Where the statistics do not
     tell, a column is taken for one that holds ten times as many values; the more are looked for, the better."""
-    wanted = int(pc.count_distinct(values[name]).as_py())
+    known = _known_share(actions, values, name)
+    return 0.1 + 0.01 / max(int(pc.count_distinct(values[name]).as_py()), 1) if known is None else known
+
+
+def _known_share(actions: pa.Table, values: pa.Table, name: str) -> float | None:
     low, high = f"min.{name}", f"max.{name}"
-    if _is_any(values.schema.field(name).type, _ORDERED) and low in actions.column_names:
-        least, greatest = (_place(edge(actions[column]).as_py()) for edge, column in ((pc.min, low), (pc.max, high)))
-        if least is not None and greatest is not None:
-            return wanted / max(greatest - least + 1, 1)
-    return 0.1 + 0.01 / max(wanted, 1)
+    if not _is_any(values.schema.field(name).type, _ORDERED) or low not in actions.column_names:
+        return None
+    least, greatest = (_place(edge(actions[column]).as_py()) for edge, column in ((pc.min, low), (pc.max, high)))
+    if least is None or greatest is None:
+        return None
+    return min(int(pc.count_distinct(values[name]).as_py()) / max(greatest - least + 1, 1), 1.0)
 
 
 def _place(value: Any) -> int | None:
     return value.toordinal() if isinstance(value, date) else None if value is None else int(value)
 
 
+def expected_rows(table: DeltaTable, values: pa.Table, name: str) -> int:
+    """About how many rows hold one of the column's `values`: its share of what the column holds, as far as the
+    statistics tell. 0 where they do not."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    share = _known_share(actions, values, name)
+    rows = pc.sum(actions["num_records"]).as_py() if "num_records" in actions.column_names else None
+    return int(share * rows) if share is not None and rows is not None else 0
+
+
 def find_rows(table: DeltaTable, values: pa.Table, name: str, schema: pa.Schema, most: int) -> pa.Table | None:
     """The table's rows (columns of `schema`) whose column `name` holds one of its `values`, and each other column one
-    of its, NULL being a value; floating point numbers are not compared. None if there are more than `most`. The table's
-    rows must be in its files as they are, without partitions."""
-    conditions = _conditions(values[name], quoted_name(name), _ranges(table, values, name))
-    columns = ", ".join(map(quoted_name, schema.names))
-    statements = [f"SELECT {columns} FROM found WHERE {condition}" for condition in conditions]
-    return _selected(table, statements, schema, _others(values, name), most)
+    of its, NULL being a value; floating point numbers are not compared. None if there are more than `most`."""
+    found = find_placed_rows(table, values.select([name]), schema, most)
+    return None if found is None else _of_others(found.rows, values, name)
+
+
+def find_placed_rows(table: DeltaTable, values: pa.Table, schema: pa.Schema, most: int) -> PlacedRows | None:
+    """The table's rows (columns of `schema`) that hold one of the `values` in the one column that these have, with
+    their places. None if there are more than `most`."""
+    search = _search(table, values)
+    pieces, places, rows = [schema.empty_table()], [], 0
+    for batch in _batches(search.files):
+        scans = [search.scan(search.files[number], schema).head(most + 1 - rows) for number in batch]
+        for number, frame in zip(batch, _collected(scans), strict=True):
+            row_of = frame[_ROW].to_numpy().astype(np.int64)
+            pieces.append(_fitted(frame.drop(_ROW).to_arrow(), schema, search.files[number], row_of))
+            places.append((np.full(len(row_of), number, np.int64), row_of))
+            rows += len(row_of)
+        if rows > most:
+            return None
+    file_of, row_of = (np.concatenate(parts) for parts in zip(*places, strict=True)) if places else (_NONE, _NONE)
+    return PlacedRows(rows=pa.concat_tables(pieces), files=search.files, file_of=file_of, row_of=row_of)
 
 
 def count_rows(table: DeltaTable, values: pa.Table, name: str, most: int) -> pa.Table | None:
@@ -67,88 +113,155 @@ def count_rows(table: DeltaTable, values: pa.Table, name: str, most: int) -> pa.
     Only these columns are read. None if there are more than `most` combinations, or if a column is not compared."""
     if COUNT in values.column_names or not all(_is_any(field.type, _LOOKED_FOR) for field in values.schema):
         return None
-    conditions = _conditions(values[name], quoted_name(name), _ranges(table, values, name))
-    columns = ", ".join(map(quoted_name, values.column_names))
-    statements = [
-        f"SELECT {columns}, count(*) AS {quoted_name(COUNT)} FROM found WHERE {condition} GROUP BY {columns}"
-        for condition in conditions
-    ]
+    search = _search(table, values.select([name]))
     schema = values.schema.append(pa.field(COUNT, pa.int64()))
-    return _selected(table, statements, schema, _others(values, name), most)
-
-
-def _others(values: pa.Table, name: str) -> list[tuple[str, pa.Array]]:
-    """The columns that are compared beside `name`, with the values that are looked for."""
-    return [
-        (column, pc.unique(values[column].combine_chunks()))
-        for column in values.column_names
-        if column != name and _is_any(values.schema.field(column).type, _LOOKED_FOR)
-    ]
-
-
-def _selected(
-    table: DeltaTable, statements: Sequence[str], schema: pa.Schema, others: list[tuple[str, pa.Array]], most: int
-) -> pa.Table | None:
-    """What the statements select from `found`, whose other columns hold one of their values; None if it is too much."""
-    if not statements:
-        return schema.empty_table()
-    pieces, count = [schema.empty_table()], 0
-    # Not one statement with OR: DataFusion cannot plan that.
-    for batch in QueryBuilder(_SETTINGS).register("found", table).execute(" UNION ALL ".join(statements)):
-        rows = pa.Table.from_batches([pa.record_batch(batch)])
-        # Not in the statement: there are few rows left, and each more condition would be a join.
-        rows = pa.table([rows[field.name].cast(field.type) for field in schema], schema=schema)
-        for column, wanted in others:
-            rows = rows.filter(pc.is_in(rows[column], value_set=wanted))
-        pieces.append(rows)
-        count += rows.num_rows
-        if count > most:
+    counted = schema.empty_table()
+    for batch in _batches(search.files):
+        scans = [search.scan(search.files[number], values.schema) for number in batch]
+        grouped = [scan.group_by(values.column_names).len(COUNT) for scan in scans]
+        pieces = [_cast(frame.to_arrow(), schema) for frame in _collected(grouped)]
+        groups = pa.concat_tables([counted, *(_of_others(piece, values, name) for piece in pieces)])
+        sums = groups.group_by(values.column_names).aggregate([(COUNT, "sum")])
+        counted = sums.rename_columns([*values.column_names, COUNT]).select(schema.names).cast(schema)
+        if counted.num_rows > most:
             return None
-    return pa.concat_tables(pieces)
+    return counted
 
 
-def _conditions(values: pa.ChunkedArray, column: str, ranges: Sequence[tuple[Any, Any]]) -> list[str]:
-    """Of a row that holds one of the values, one is met. They are rows to join with, not a list: DataFusion plans a
-    long list recursively, and some ten thousand items exhaust its stack. By ranges it skips files and pages."""
-    known = pc.unique(values.drop_null().combine_chunks())
-    conditions = [f"{column} IS NULL"] if values.null_count else []
-    if len(known):
-        rows = ", ".join(f"({_literal(value)})" for value in known.to_pylist())
-        condition = f"{column} IN (SELECT column1 FROM (VALUES {rows}))"
-        if ranges:
-            between = (f"{column} BETWEEN {_literal(low)} AND {_literal(high)}" for low, high in ranges)
-            condition += f" AND ({' OR '.join(between)})"
-        conditions.append(condition)
-    return conditions
+def every_row(table: DeltaTable, schema: pa.Schema) -> pa.Table:
+    """All rows of the table (columns of `schema`)."""
+    return pa.concat_tables([schema.empty_table(), *(rows_of_file(file, schema) for file in table_files(table, ()))])
 
 
-def _ranges(table: DeltaTable, values: pa.Table, name: str) -> Sequence[tuple[Any, Any]]:
-    """Ranges that hold the values: several where their gaps skip files, as every row is compared with every range."""
-    if not _is_any(values.schema.field(name).type, _ORDERED):
-        return ()
-    one, several = (column_ranges(name, values[name], most).ranges for most in (1, _RANGES))
-    actions = pa.table(table.get_add_actions(flatten=True))
-    low, high = f"min.{name}", f"max.{name}"
-    if low not in actions.column_names:
-        return one
-    bounds = list(zip(actions[low].to_pylist(), actions[high].to_pylist(), strict=True))
-    files = [sum(_may_hold(found, ranges) for found in bounds) for ranges in (one, several)]
-    return several if files[1] <= files[0] // 2 else one
+def rows_of_file(file: TableFile, schema: pa.Schema, without: Numbers | None = None) -> pa.Table:
+    """A file's rows (columns of `schema`) that are not deleted, `without` being the numbers of all that are taken for
+    deleted."""
+    read = pq.read_table(file.place, coerce_int96_timestamp_unit=INSTANT_UNIT, partitioning=None)
+    kept = np.ones(read.num_rows, bool)
+    kept[file.deleted if without is None else without] = False
+    return _completed(read, schema, read.num_rows).filter(pa.array(kept))
 
 
-def _may_hold(bounds: tuple[Any, Any], ranges: Sequence[tuple[Any, Any]]) -> bool:
-    least, greatest = bounds
-    return least is None or greatest is None or any(low <= greatest and least <= high for low, high in ranges)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Search:
+    """Values of one column, and the files that may hold them."""
+
+    name: str
+    values: pl.Series  # without NULL
+    null: bool
+    ranges: Sequence[tuple[Any, Any]]
+    files: Sequence[TableFile]
+
+    def scan(self, file: TableFile, schema: pa.Schema) -> pl.LazyFrame:
+        """The file's rows that hold one of the values: the columns of `schema` that Polars reads rightly, `_ROW`."""
+        import polars as pl  # not at the start: it takes a tenth of a second
+
+        scan = pl.scan_parquet(
+            file.place, row_index_name=_ROW, parallel="prefiltered", glob=False, hive_partitioning=False
+        )
+        held = scan.collect_schema()
+        if self.name in held:
+            column = pl.col(self.name)
+            column = column if held[self.name] == self.values.dtype else column.cast(self.values.dtype)
+            scan = scan.filter(self._condition(column, file))
+        elif not self.null:
+            scan = scan.filter(pl.lit(value=False))
+        if len(file.deleted):
+            scan = scan.filter(~pl.col(_ROW).is_in(pl.Series(file.deleted).cast(pl.get_index_type()).implode()))
+        old = _old_instants(file, schema)
+        missing = [
+            pl.lit(None, _polars_type(field.type)).alias(field.name) for field in schema if field.name not in held
+        ]
+        return scan.with_columns(missing).select([_ROW, *(name for name in schema.names if name not in old)])
+
+    def _condition(self, column: pl.Expr, file: TableFile) -> pl.Expr:
+        condition = column.is_in(self.values.implode())
+        least, greatest = file.bounds.get(self.name, (None, None))
+        near = [bounds for bounds in self.ranges if least is None or (bounds[0] <= greatest and least <= bounds[1])]
+        if near:  # what is outside of it, whole pages perhaps, need not be looked at
+            condition = column.is_between(near[0][0], near[-1][1]) & condition
+        return condition | column.is_null() if self.null else condition
 
 
-def _literal(value: Any) -> str:
-    match value:
-        case bool() | int():
-            return str(value).lower()
-        case date():
-            return f"DATE '{value.isoformat()}'"
-        case _:
-            return text_literal(str(value))
+def _search(table: DeltaTable, values: pa.Table) -> _Search:
+    import polars as pl
+
+    (name,) = values.column_names
+    known = pc.unique(values[name].drop_null().combine_chunks())
+    ranges: Sequence[tuple[Any, Any]] = ()
+    files = table_files(table, (name,))
+    null = values[name].null_count > 0
+    if _is_any(known.type, _ORDERED):
+        ranges = column_ranges(name, pa.chunked_array([known]), _RANGES).ranges if len(known) else ()
+        files = [file for file in files if file.may_hold(name, ranges, null=null)]
+    elif not len(values):
+        files = []
+    found = pl.from_arrow(known)
+    assert isinstance(found, pl.Series)
+    return _Search(name=name, values=found, null=null, ranges=ranges, files=files)
+
+
+def _batches(files: Sequence[TableFile]) -> Iterator[range]:
+    """The files by their numbers, some at once."""
+    for start in range(0, len(files), _AT_ONCE):
+        yield range(start, min(start + _AT_ONCE, len(files)))
+
+
+def _collected(scans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    import polars as pl
+
+    return pl.collect_all(scans)
+
+
+def _of_others(rows: pa.Table, values: pa.Table, name: str) -> pa.Table:
+    """The rows whose columns that are compared beside `name` hold one of the values that are looked for."""
+    for column in values.column_names:
+        if column != name and _is_any(values.schema.field(column).type, _LOOKED_FOR):
+            rows = rows.filter(pc.is_in(rows[column], value_set=pc.unique(values[column].combine_chunks())))
+    return rows
+
+
+def _fitted(rows: pa.Table, schema: pa.Schema, file: TableFile, row_of: Numbers) -> pa.Table:
+    """The rows with all columns of `schema`; what Polars does not read rightly comes from the file by another way."""
+    old = _old_instants(file, schema)
+    if old and len(row_of):
+        read = pq.read_table(file.place, columns=old, coerce_int96_timestamp_unit=INSTANT_UNIT, partitioning=None)
+        for column in old:
+            rows = rows.append_column(column, read[column].take(pa.array(row_of)))
+    return _completed(rows, schema, rows.num_rows)
+
+
+def _old_instants(file: TableFile, schema: pa.Schema) -> list[str]:
+    """The columns that are in the file in Spark's old form of timestamps, INT96: Polars reads it as nanoseconds."""
+    instants = [field.name for field in schema if pa.types.is_timestamp(field.type)]
+    if not instants:
+        return []
+    columns = pq.read_metadata(file.place).schema
+    kinds = {columns.column(place).name: columns.column(place).physical_type for place in range(len(columns))}
+    return [name for name in instants if kinds.get(name) == "INT96"]
+
+
+def _completed(rows: pa.Table, schema: pa.Schema, count: int) -> pa.Table:
+    """The columns of `schema`; those that a file does not have are NULL in its rows."""
+    missing = [field for field in schema if field.name not in rows.column_names]
+    for field in missing:
+        rows = rows.append_column(field.name, pa.nulls(count, field.type))
+    return _cast(rows, schema)
+
+
+def _cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    return pa.table([rows[field.name].cast(field.type) for field in schema], schema=schema)
+
+
+def _polars_type(kind: pa.DataType) -> pl.DataType:
+    import polars as pl
+
+    found = pl.from_arrow(pa.array([], kind))
+    assert isinstance(found, pl.Series)
+    return found.dtype
+
+
+_NONE: Numbers = np.zeros(0, np.int64)
 
 
 def _is_any(kind: pa.DataType, tests: Sequence[Callable[[pa.DataType], bool]]) -> bool:

@@ -21,11 +21,20 @@ from pyspark.sql.types import LongType, StructType
 
 from lakehouse.storage.arrow_frame import arrow_frame
 from lakehouse.storage.feed_netting import is_flat
-from lakehouse.storage.key_lookup import COUNT, INSTANT_UNIT, count_rows, find_rows, lookup_column
+from lakehouse.storage.key_lookup import (
+    COUNT,
+    INSTANT_UNIT,
+    count_rows,
+    every_row,
+    expected_rows,
+    find_rows,
+    lookup_column,
+)
+from lakehouse.storage.table_files import VECTORS
 
 _LARGEST_READ = 64 << 20  # bytes of files that this process reads at once
 _MOST_ROWS = 20_000  # what goes into a plan as rows
-_MOST_FOUND, _MOST_BYTES = 200_000, 32 << 20  # the same for a large table, whose rows cost more to find by other means
+_MOST_FOUND, _MOST_BYTES = 2_000_000, 256 << 20  # of a large table, whose rows cost more to find by other means
 _PARQUET = pads.ParquetFileFormat(read_options=pads.ParquetReadOptions(coerce_int96_timestamp_unit=INSTANT_UNIT))
 _FILTERED_TYPES = (pa.types.is_integer, pa.types.is_string, pa.types.is_date, pa.types.is_boolean)
 
@@ -52,7 +61,7 @@ def rows_of_keys(session: SparkSession, location: str, version: int, keys: pa.Ta
     is_searched = keys is not None and condition is None  # for what cannot be looked for here
     if size > (_LARGEST_READ // 8 if is_searched else _LARGEST_READ):
         return frame.load(location)
-    rows = pads.dataset(table.file_uris(), schema=to_arrow_schema(schema), format=_PARQUET).to_table()
+    rows = _all_rows(table, to_arrow_schema(schema))
     if condition is not None:
         # Not while reading: deltalake writes files whose statistics are of another string type than the column.
         rows = rows.filter(condition)
@@ -75,6 +84,8 @@ def _looked_up(session: SparkSession, table: DeltaTable, keys: pa.Table, columns
     if found is None:
         return None
     name, schema = found
+    if expected_rows(table, keys, name) > _MOST_FOUND:
+        return None
     rows = find_rows(table, keys, name, to_arrow_schema(schema), _MOST_FOUND)
     if rows is None or rows.nbytes > _MOST_BYTES:
         return None
@@ -107,13 +118,19 @@ def _looked_into(table: DeltaTable, keys: pa.Table, columns: Sequence[str]) -> t
 
 
 def _plain_table(location: str, version: int) -> DeltaTable | None:
-    """The table, if all of its rows are in its local files as they are: no deletion vectors, no partitions."""
+    """The table, if `deltalake` finds its rows in its local files: without partitions and renamed columns."""
     table = DeltaTable(location, version=version)
     protocol = table.protocol()
-    understood = {"timestampNtz", "appendOnly", "invariants"}
+    understood = {"timestampNtz", "appendOnly", "invariants", VECTORS}
     if protocol.min_reader_version > 1 and not set(protocol.reader_features or ("?",)) <= understood:
         return None
     return None if table.metadata().partition_columns or "://" in location else table
+
+
+def _all_rows(table: DeltaTable, schema: pa.Schema) -> pa.Table:
+    if VECTORS in (table.protocol().reader_features or ()):
+        return every_row(table, schema)
+    return pads.dataset(table.file_uris(), schema=schema, format=_PARQUET).to_table()
 
 
 def _condition(values: pa.Table) -> pc.Expression | None:

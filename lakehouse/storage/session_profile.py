@@ -97,6 +97,8 @@ def small_data_defaults(cores: int, expected_seconds: float | None) -> dict[str,
         "spark.databricks.delta.snapshotPartitions": "1",
         # A copy of the file list in the checksum file, which nothing here reads: a Spark job per commit.
         "spark.databricks.delta.allFilesInCrc.enabled": "false",
+        # Arrow rows of more bytes go to the job as they are: as part of its plan they take twice as long.
+        "spark.sql.execution.arrow.localRelationThreshold": "8m",
     }
 
 

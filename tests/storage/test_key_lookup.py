@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from lakehouse.storage.key_lookup import COUNT, count_rows, find_rows, lookup_column
+from lakehouse.storage.key_lookup import COUNT, count_rows, expected_rows, find_rows, lookup_column
 
 SCHEMA = pa.schema([("k", pa.int64()), ("s", pa.string()), ("d", pa.date32()), ("v", pa.float64())])
 
@@ -151,3 +151,12 @@ def test_what_is_not_compared_is_not_counted(tmp_path: Path) -> None:
     keys = pa.table({"k": pa.array([1], pa.int64()), "v": [0.5]})
     assert count_rows(table, keys, "k", most=1000) is None
     assert count_rows(table, pa.table({"s": ["s1", "s2", "s3"]}), "s", most=2) is None
+
+
+def test_rows_are_expected_by_the_share_of_values_that_are_looked_for(tmp_path: Path) -> None:
+    rows = pa.table({"k": list(range(1000)) * 2, "s": ["a", "b"] * 1000})
+    write_deltalake(str(tmp_path), rows)
+    table = DeltaTable(str(tmp_path))
+    assert expected_rows(table, pa.table({"k": [1, 2, 3, 3, None]}), "k") == 6
+    assert expected_rows(table, pa.table({"k": list(range(5000))}), "k") == 2000
+    assert expected_rows(table, pa.table({"s": ["a"]}), "s") == 0  # nothing is known of texts
