@@ -1,8 +1,9 @@
 """What a refresh is expected to cost, in full and by what changed, so that the cheaper one is chosen.
 
 Both predictions are lines through measured points of a two-core machine, corrected by what this view's own refreshes
-cost before: the ratio of actual to predicted seconds, kept a mode in the view's records. A change of more than half
-of the rows is recomputed without further thought.
+cost before: the ratio of actual to predicted seconds, kept a mode in the view's records. What is expected beyond the
+largest of them is not taken for quicker than the lines say: small changes tell of fixed costs only. What a merge into
+the table rewrites comes on top. A change of more than half of the rows is recomputed without further thought.
 """
 
 from __future__ import annotations
@@ -21,6 +22,23 @@ _FULL_SECONDS, _FULL_BYTES = 0.9, 30e6  # fixed, and bytes of tables a second
 _FIXED_SECONDS, _STEP_SECONDS = 0.3, 0.1
 _SCAN_BYTES, _CHANGED_ROWS = 300e6, 40e3  # a second
 _SMALL_BYTES = 16 << 20
+_REWRITTEN_BYTES = 100e6  # of the table's own files, a second
+_LARGEST = " up to"  # after a mode's name: the bare prediction up to which its ratio was learned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenTable:
+    """The view's own table: its data files, their bytes, and whether rows that go are only marked in them."""
+
+    files: int
+    bytes: int
+    marks_rows: bool
+
+    def rewriting(self, rows: int) -> float:
+        """Seconds to rewrite the files in which so many rows change, each perhaps in another."""
+        if self.marks_rows or not self.files:
+            return 0.0
+        return self.bytes * min(rows / self.files, 1.0) / _REWRITTEN_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +66,9 @@ def predict(
     changes: Mapping[TableName, TableChange],
     ratios: Mapping[str, float],
     mode: str,
+    table: WrittenTable | None = None,
 ) -> Prediction:
-    """The expected seconds of a refresh by change, in `mode`, and of a full one."""
+    """The expected seconds of a refresh of `table` by change, in `mode`, and of a full one."""
     root = maintenance.root
     changed = {name for name, change in changes.items() if change.changes_rows}
     sources = [node for node in root.walk() if node.kind is NodeKind.SOURCE and node.dataset in changes]
@@ -68,8 +87,8 @@ def predict(
     table_rows = sum(change.table_rows or 0 for change in known)
     return Prediction(
         mode=mode,
-        full=bare_full * ratios.get("full", 1.0),
-        by_change=bare * ratios.get(mode, 1.0),
+        full=_corrected(bare_full, ratios, "full"),
+        by_change=_corrected(bare, ratios, mode) + (table.rewriting(rows) if table is not None else 0.0),
         bare_full=bare_full,
         bare_by_change=bare,
         share=sum(change.rows or 0 for change in known if change.changes_rows) / table_rows if table_rows else None,
@@ -80,7 +99,15 @@ def learned(ratios: Mapping[str, float], mode: str, predicted: float, seconds: f
     """The ratios after a refresh in `mode` took `seconds` where the bare prediction was `predicted`."""
     ratio = seconds / max(predicted, 1e-3)
     before = ratios.get(mode)
-    return {**ratios, mode: round(ratio if before is None else before * (1 - _MEMORY) + ratio * _MEMORY, 3)}
+    mixed = ratio if before is None else before * (1 - _MEMORY) + ratio * _MEMORY
+    largest = max(ratios.get(mode + _LARGEST, 0.0) * _MEMORY, predicted)
+    return {**ratios, mode: round(mixed, 3), mode + _LARGEST: round(largest, 3)}
+
+
+def _corrected(bare: float, ratios: Mapping[str, float], mode: str) -> float:
+    ratio = ratios.get(mode, 1.0)
+    known = min(bare, ratios.get(mode + _LARGEST, bare))
+    return known * ratio + (bare - known) * max(ratio, 1.0)
 
 
 def _below_class(root: PlanNode, source: PlanNode) -> bool:

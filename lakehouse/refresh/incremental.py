@@ -43,6 +43,7 @@ from lakehouse.storage.change_feed import FeedCache
 from lakehouse.storage.change_rows import ChangeRows
 from lakehouse.storage.keyed_rows import counted_rows, looked_up_rows, rows_of_keys, table_schema
 from lakehouse.storage.staged_write import StagedWrite, TableWrite, WriteMode, stage_write
+from lakehouse.storage.table_contents import read_written
 
 _FEW_ROWS = 10_000
 _SMALL_TABLE = 16 << 20  # bytes: reading less costs less than choosing rows from it
@@ -131,7 +132,8 @@ def stage_incremental(inputs: ViewInputs) -> StagedIncrement | Fallback:
     if isinstance(maintenance, Maintenance):
         changes = {name: source.change for name, source in inputs.sources.items()}
         mode = RefreshMode.APPEND if may_append else mode_of(maintenance)
-        prediction = predict(maintenance, changes, inputs.ratios, mode.value)
+        table = read_written(inputs.write.path, inputs.version)
+        prediction = predict(maintenance, changes, inputs.ratios, mode.value, table)
         if inputs.by_cost and not prediction.by_change_pays and not may_append:
             return Fallback(ReasonCode.COST, str(prediction), prediction=prediction)
     is_first = isinstance(maintenance, Maintenance) and maintenance.first is not None

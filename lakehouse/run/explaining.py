@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lakehouse.plan.cost import Prediction, predict
+from lakehouse.plan.cost import Prediction, WrittenTable, predict
 from lakehouse.plan.explanation import SourceChange, StepExplanation, allowed_ways, mode_of
 from lakehouse.plan.maintenance import Maintenance, Refusal, not_monotone
 from lakehouse.plan.records import RefreshRecord
@@ -14,6 +14,7 @@ from lakehouse.run.survey import Survey
 from lakehouse.run.view_state import state_version
 from lakehouse.run.workspace import Workspace
 from lakehouse.storage.table_changes import read_table_change
+from lakehouse.storage.table_contents import read_written
 
 
 def explain_steps(workspace: Workspace, found: Survey) -> tuple[StepExplanation, ...]:
@@ -33,17 +34,21 @@ def _explanation(workspace: Workspace, found: Survey, step: RefreshStep) -> Step
         missing = state_version(locate_state(workspace.project.spec, step.dataset), step.record) < 0
     sources = tuple(_sources(workspace, found.plan, step, step.record))
     maintenance = analysis.maintenance if analysis is not None and allowed is not None and allowed.modes else None
+    table = read_written(locate(workspace.project, step.dataset), step.version)
     return StepExplanation(
         step=step,
         allowed=allowed,
         sources=tuple(source for source in sources if source.to_version != source.from_version),
         state_is_missing=missing,
-        prediction=_prediction(maintenance, sources, step.record),
+        prediction=_prediction(maintenance, sources, step.record, table),
     )
 
 
 def _prediction(
-    maintenance: Maintenance | Refusal | None, sources: tuple[SourceChange, ...], record: RefreshRecord
+    maintenance: Maintenance | Refusal | None,
+    sources: tuple[SourceChange, ...],
+    record: RefreshRecord,
+    table: WrittenTable | None,
 ) -> Prediction | None:
     """What the refresh is expected to take, by the same rule by which it will choose; None if that is not known yet."""
     changes = {source.dataset: source.change for source in sources if source.change is not None}
@@ -53,7 +58,7 @@ def _prediction(
     only_added = all(change.append_only or not change.changes_rows for change in changes.values())
     may_append = only_added and not_monotone(maintenance.root) is None
     mode = RefreshMode.APPEND if may_append else mode_of(maintenance)
-    return predict(maintenance, changes, record.ratios, mode.value)
+    return predict(maintenance, changes, record.ratios, mode.value, table)
 
 
 def _sources(

@@ -12,6 +12,9 @@ from arro3.core import Table
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from lakehouse.plan.cost import WrittenTable
+from lakehouse.storage.table_shape import VECTORS
+
 _SQL_NAMES = {"long": "BIGINT", "integer": "INT", "short": "SMALLINT", "byte": "TINYINT"}
 _CONCURRENT = 8
 
@@ -66,6 +69,15 @@ def read_contents(location: str, version: int) -> TableContents | None:
         partition_by=tuple(metadata.partition_columns),
         comment=metadata.description,
     )
+
+
+def read_written(location: str, version: int) -> WrittenTable | None:
+    """What a merge into the table as of `version` has to rewrite; None if that version cannot be opened."""
+    found = read_contents(location, version)
+    if found is None:
+        return None
+    marks_rows = found.properties.get(VECTORS, "").lower() == "true"
+    return WrittenTable(files=found.files, bytes=found.length, marks_rows=marks_rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from typing import Any
 from arro3.core import Table
 from deltalake import DeltaTable
 
+VECTORS = "delta.enableDeletionVectors"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableColumn:
@@ -25,13 +27,19 @@ class TableColumn:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableShape:
     """One version of a table, without its rows. `features` are the protocol's table features, empty on the older
-    protocols that number them; `bytes` is the size of its data files."""
+    protocols that number them; `bytes` is the size of its data files, `is_local` whether they are in a local folder."""
 
     columns: tuple[TableColumn, ...]
     partition_by: tuple[str, ...] = ()
     configuration: Mapping[str, str] = field(default_factory=dict)
     features: frozenset[str] = frozenset()
     bytes: int = 0
+    is_local: bool = True
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether rows may be deleted by marking them in their files."""
+        return self.configuration.get(VECTORS, "").lower() == "true"
 
     def column(self, name: str) -> TableColumn:
         """The column of this exact name, which must exist."""
@@ -56,6 +64,7 @@ def read_shape(table: DeltaTable) -> TableShape:
         configuration=dict(metadata.configuration),
         features=frozenset(protocol.writer_features or ()) | frozenset(protocol.reader_features or ()),
         bytes=sum(sizes),
+        is_local="://" not in table.table_uri or table.table_uri.startswith("file:"),
     )
 
 

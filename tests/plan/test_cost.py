@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lakehouse.plan.cost import learned, predict
+from lakehouse.plan.cost import WrittenTable, learned, predict
 from lakehouse.plan.maintenance import Maintenance, derive_maintenance
 from lakehouse.plan.table_change import TableChange
 from tests.plan.test_maintenance import PERCENTILE, SALES, SUM, aggregate
@@ -48,5 +48,31 @@ def test_what_refreshes_took_before_decides_the_next() -> None:
 
 
 def test_ratios_follow_what_was_measured() -> None:
-    assert learned({}, "full", predicted=2.0, seconds=3.0) == {"full": 1.5}
-    assert learned({"full": 1.5, "keys": 2.0}, "full", predicted=2.0, seconds=1.0) == {"full": 1.0, "keys": 2.0}
+    once = learned({}, "full", predicted=2.0, seconds=3.0)
+    assert once["full"] == 1.5
+    twice = learned({**once, "keys": 2.0}, "full", predicted=2.0, seconds=1.0)
+    assert (twice["full"], twice["keys"]) == (1.0, 2.0)
+
+
+def test_what_small_changes_took_says_little_of_large_ones() -> None:
+    small, large = ({SALES: change(rows, 6_000_000, 300_000_000)} for rows in (1_000, 100_000))
+    bare = {
+        rows: predict(maintained(SUM), made, {}, "aggregate").by_change for rows, made in ((1, small), (100, large))
+    }
+    ratios = learned({}, "aggregate", predicted=bare[1], seconds=bare[1] / 4)
+    assert predict(maintained(SUM), small, ratios, "aggregate").by_change == pytest.approx(bare[1] / 4, rel=0.01)
+    found = predict(maintained(SUM), large, ratios, "aggregate").by_change
+    assert found == pytest.approx(bare[100] - bare[1] * 3 / 4, rel=0.01)
+    slower = learned({}, "aggregate", predicted=bare[1], seconds=bare[1] * 4)
+    assert predict(maintained(SUM), large, slower, "aggregate").by_change == pytest.approx(bare[100] * 4, rel=0.01)
+    both = learned(ratios, "aggregate", predicted=bare[100], seconds=bare[100] / 2)
+    assert predict(maintained(SUM), large, both, "aggregate").by_change < bare[100] / 2
+
+
+def test_a_merge_rewrites_the_files_in_which_rows_change() -> None:
+    changes = {SALES: change(1_000, 6_000_000, 300_000_000)}
+    bare = predict(maintained(SUM), changes, {}, "aggregate").by_change
+    for files, marks_rows, more in ((10, False, 10.0), (100_000, False, 0.1), (10, True, 0.0), (0, False, 0.0)):
+        table = WrittenTable(files=files, bytes=1_000_000_000, marks_rows=marks_rows)
+        made = predict(maintained(SUM), changes, {"aggregate": 1.0}, "aggregate", table)
+        assert made.by_change - bare == pytest.approx(more)
