@@ -1,4 +1,4 @@
-"""Applies a change set to a Delta table as one commit, by `deltalake` or by Spark: one meaning, two speeds.
+"""Applies a change set to a Delta table as one commit, by `deltalake`, by deletion vectors or by Spark: one meaning.
 
 Staging checks the change set, counts it and chooses who commits; nothing is visible before `commit`. A commit holds
 the table's lock from reading the application's last epoch to the new version. It does nothing if the epoch is there
@@ -44,6 +44,7 @@ from lakehouse.storage.staged_write import TableWrite, WriteMode, stage_write
 from lakehouse.storage.table_lock import table_lock
 from lakehouse.storage.table_log import newest_version, rows_changed_between, version_of_epoch
 from lakehouse.storage.table_shape import TableShape, partition_values, read_shape
+from lakehouse.storage.vector_merge import VectorMerge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +204,7 @@ def _open(path: str) -> DeltaTable | None:
 
 def _stage_frame(staging: _Staging, frame: DataFrame, resources: ExitStack) -> StagedChange:
     bound = staging.change.at_most
-    if bound is not None and staging.choose(staging.size(bound, 0, bound)).committer is Committer.DELTALAKE:
+    if bound is not None and staging.choose(staging.size(bound, 0, bound)).committer is not Committer.SPARK:
         return _stage_rows(staging, collected(frame), resources)
     kept = keep(staging.change, frame, resources)
     choice = staging.choose(staging.size(kept.rows, kept.bytes, kept.rows - kept.inserts))
@@ -218,7 +219,7 @@ def _stage_rows(staging: _Staging, rows: pa.Table, resources: ExitStack, kept: K
     if staging.table is not None:
         rows = fitted(rows, pa.schema(staging.table.schema().to_arrow()))
     choice = staging.choose(staging.size(rows.num_rows, rows.nbytes, seeking(rows).num_rows))
-    if choice.committer is Committer.DELTALAKE:
+    if choice.committer is not Committer.SPARK:
         assert staging.shape is not None
         check_words(rows, change.words)
         rows = _unambiguous(rows, change)
@@ -228,26 +229,50 @@ def _stage_rows(staging: _Staging, rows: pa.Table, resources: ExitStack, kept: K
             partition_texts=_partition_texts(staging, rows),
         )
         choice = staging.choose(size)
-        if choice.committer is Committer.DELTALAKE:
-            engine = DeltalakeMerge(staging.write, staging.shape, rows, change.key)
+        if choice.committer is not Committer.SPARK:
             resources.close()  # the rows are here; Spark need not keep them
-            return StagedChange(staging, engine, size, choice, ExitStack())
+            held = ExitStack()
+            engine = _engine(staging, staging.shape, rows, choice, held)
+            return StagedChange(staging, engine, size, choice, held)
     if kept is None:
-        kept = keep(change, frame_of(staging.session, rows, staging.spark_schema(), resources), resources)
+        kept = _kept(staging, rows, resources)
     return _stage_spark(staging, kept, choice, resources)
 
 
+def _engine(
+    staging: _Staging, shape: TableShape, rows: pa.Table, choice: CommitterChoice, held: ExitStack
+) -> ChangeEngine:
+    """What applies rows in the driver's memory; `held` is closed after it."""
+    if choice.committer is Committer.DELTALAKE:
+        return DeltalakeMerge(staging.write, shape, rows, staging.change.key)
+    return VectorMerge(
+        staging.session,
+        staging.write,
+        shape,
+        rows,
+        staging.change.key,
+        otherwise=lambda: _spark_engine(staging, _kept(staging, rows, held)),
+    )
+
+
+def _kept(staging: _Staging, rows: pa.Table, resources: ExitStack) -> KeptFrame:
+    frame = frame_of(staging.session, rows, staging.spark_schema(), resources)
+    return keep(staging.change, frame, resources)
+
+
 def _stage_spark(staging: _Staging, kept: KeptFrame, choice: CommitterChoice, resources: ExitStack) -> StagedChange:
-    session, write = staging.session, staging.write
-    frame = checked_frame(kept, staging.change, staging.spark_schema())
-    engine: ChangeEngine
-    if 0 < kept.rows == kept.inserts:
-        append = TableWrite(path=write.path, application=write.application, mode=WriteMode.APPEND)
-        engine = SparkAppend(session, append, stage_write(frame.drop(CHANGE), append))
-    else:
-        engine = SparkMerge(session, write, frame, staging.change.key, kept.rows - kept.inserts)
+    engine = _spark_engine(staging, kept)
     size = staging.size(kept.rows, kept.bytes, kept.rows - kept.inserts)
     return StagedChange(staging, engine, size, choice, resources.pop_all())
+
+
+def _spark_engine(staging: _Staging, kept: KeptFrame) -> ChangeEngine:
+    session, write = staging.session, staging.write
+    frame = checked_frame(kept, staging.change, staging.spark_schema())
+    if 0 < kept.rows == kept.inserts:
+        append = TableWrite(path=write.path, application=write.application, mode=WriteMode.APPEND)
+        return SparkAppend(session, append, stage_write(frame.drop(CHANGE), append))
+    return SparkMerge(session, write, frame, staging.change.key, kept.rows - kept.inserts)
 
 
 def _unambiguous(rows: pa.Table, change: ChangeRows) -> pa.Table:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from delta.exceptions.base import ConcurrentWriteException
 
+TOO_MANY_ATTEMPTS = "DELTA_MAX_COMMIT_RETRIES_EXCEEDED"  # what Delta raises where it may not commit after another
 LOST_RACE = "DELTA_CONCURRENT_WRITE"  # Delta's own condition: trying again, from the new version, may help
 
 

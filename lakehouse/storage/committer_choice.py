@@ -1,4 +1,5 @@
-"""Who applies a change set: `deltalake`, in milliseconds, or Spark, in seconds, for what is large or needs it.
+"""Who applies a change set: `deltalake`, in milliseconds, or Spark, in seconds, for what is large or needs it; to a
+table with deletion vectors `vector_merge`, which rewrites no file.
 
 Never a difference in result, so `deltalake` gets only what it is known to write exactly as Spark does: everything
 not on a list of known things is Spark's. Its known gaps: features it refuses; timestamps as partition values are
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -23,6 +24,7 @@ class Committer(str, Enum):
     """Which engine applies a change set."""
 
     DELTALAKE = "deltalake"
+    VECTORS = "vectors"  # marks rows in the files where they are
     SPARK = "spark"
 
 
@@ -80,10 +82,10 @@ _FEATURES = frozenset(
     | {"timestampNtz", "vacuumProtocolCheck"}
 )  # may be in the protocol; whether one is in use is told by settings and columns
 _UNUSED = frozenset({None, "", "false", "none"})
+_WITH_VECTORS = frozenset({"deletionVectors", "clustering", "domainMetadata"})  # the commit is Delta's own then
 _SWITCHES = {
     "delta.appendOnly": "may only be added to",
     "delta.columnMapping.mode": "maps column names",
-    "delta.enableDeletionVectors": "marks deleted rows by deletion vectors",
     "delta.enableRowTracking": "tracks rows",
     "delta.enableInCommitTimestamps": "keeps commit times in its commits",
     "delta.enableTypeWidening": "widens types",
@@ -93,6 +95,7 @@ _PRIMITIVES = frozenset(
     | {"timestamp", "timestamp_ntz"}
 )
 _DECIMAL = re.compile(r"decimal\(\d+,\s*\d+\)")
+_SOUGHT_TYPES = frozenset({"string", "long", "integer", "short", "byte", "boolean", "date"})
 _PARTITION_TYPES = frozenset({"string", "long", "integer", "short", "byte", "boolean", "date"})
 _PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.-]+")
 _ODD_NAME = re.compile(r"[\"'`.\\\x00-\x1f]")
@@ -111,7 +114,7 @@ def choose_committer(
         found = rule(change, table, zone)
         if found is not None:
             return found
-    return _by_size(change, table, limits)
+    return _by_vectors(change, table, limits) if table.has_vectors else _by_size(change, table, limits)
 
 
 def needs_escaping(text: str) -> bool:
@@ -137,12 +140,27 @@ def _by_size(change: ChangeSize, table: TableShape, limits: CommitterLimits) -> 
     return CommitterChoice(
         committer=Committer.DELTALAKE,
         reason=CommitterReason.FITS,
-        text=f"{change.rows:,} rows fit the driver and the table is one that deltalake writes",
+        text=f"{change.rows:,} rows fit the driver and nothing in the table needs Spark",
     )
 
 
+def _by_vectors(change: ChangeSize, table: TableShape, limits: CommitterLimits) -> CommitterChoice:
+    marks = "the table marks deleted rows by deletion vectors"
+    if not table.is_local:
+        return _spark(CommitterReason.FEATURE, f"{marks}, and is not in a local folder")
+    if table.partition_by:
+        return _spark(CommitterReason.PARTITION, f"{marks}, and is partitioned")
+    nested = [column.name for column in table.columns if not is_flat(column.type)]
+    if nested:
+        return _spark(CommitterReason.COLUMN, f"{marks}, and column '{nested[0]}' is nested")
+    if change.seeking and not any(table.column(name).type in _SOUGHT_TYPES for name in change.compared):
+        return _spark(CommitterReason.COLUMN, f"{marks}, and no column can be looked for by its values")
+    found = _by_size(replace(change, seeking=0), table, limits)  # whatever the table's size: no file is rewritten
+    return replace(found, committer=Committer.VECTORS) if found.committer is Committer.DELTALAKE else found
+
+
 def _features(change: ChangeSize, table: TableShape, zone: str) -> CommitterChoice | None:
-    unknown = sorted(table.features - _FEATURES)
+    unknown = sorted(table.features - _FEATURES - (_WITH_VECTORS if table.has_vectors else frozenset()))
     if unknown:
         return _spark(CommitterReason.FEATURE, f"the table has {', '.join(unknown)}")
     for switch, text in _SWITCHES.items():

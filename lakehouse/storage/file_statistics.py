@@ -37,7 +37,7 @@ from pyspark.sql.types import (
 
 _NO_ROWS = '{"numRecords":0,'
 _PREFIX = 32  # characters of a text that Delta keeps
-_COLUMNS, _MOST_COLUMNS = "delta.dataSkippingNumIndexedCols", 32
+_COLUMNS, MOST_COLUMNS = "delta.dataSkippingNumIndexedCols", 32
 _WITHOUT = (BooleanType, BinaryType)  # of these Delta keeps no least and greatest value
 _KNOWN = (
     *_WITHOUT,
@@ -91,7 +91,7 @@ def with_statistics(session: SparkSession, transaction: Any, actions: Any) -> An
     actions are."""
     jvm: Any = session._jvm
     metadata = _metadata(transaction)
-    most = int(metadata["configuration"].get(_COLUMNS, _MOST_COLUMNS))
+    most = int(metadata["configuration"].get(_COLUMNS, MOST_COLUMNS))
     fields = StructType.fromJson(json.loads(metadata["schemaString"])).fields
     columns = {field.name: field.dataType for field in (fields if most < 0 else fields[:most])}
     folder = str(transaction.deltaLog().dataPath().toUri().getPath())

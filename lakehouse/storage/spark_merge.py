@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DateType, DecimalType, IntegralType, MapType, StringType
 
 from lakehouse.plan.change_set import CHANGE, Change
-from lakehouse.storage.change_engine import CommitNote, Position, RowCounts, lost_race
+from lakehouse.storage.change_engine import TOO_MANY_ATTEMPTS, CommitNote, Position, RowCounts, lost_race
 from lakehouse.storage.change_rows import column
 from lakehouse.storage.key_ranges import ColumnRanges, column_ranges
 from lakehouse.storage.session import sibling_session
@@ -27,7 +27,6 @@ from lakehouse.storage.staged_write import StagedWrite, TableWrite, stage_nothin
 _RANGES = 32
 _RANGED_COLUMNS = 3
 _COLLECTED_ROWS = 2_000_000  # of up to so many rows the driver looks at the keys themselves, above only at extremes
-_TOO_MANY_ATTEMPTS = "DELTA_MAX_COMMIT_RETRIES_EXCEEDED"
 _IDENTIFIER = "spark.databricks.delta.write"
 _DELETIONS = (Change.DELETE.value, Change.REMOVE.value)
 
@@ -65,7 +64,7 @@ class SparkMerge:
         try:
             done = self._merge(DeltaTable.forPath(session, self._write.path), condition).collect()[0]
         except Py4JJavaError as error:
-            if _TOO_MANY_ATTEMPTS in str(error.java_exception):
+            if TOO_MANY_ATTEMPTS in str(error.java_exception):
                 raise lost_race(self._write.path, "another writer committed while the change was applied") from error
             raise
         return RowCounts(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -93,7 +93,7 @@ class StagedWrite:
         jvm: Any = self._session._jvm
         assert self._actions.isEmpty()
         actions = self._actions.appended(self._identifier(epoch)).iterator()
-        nothing = _scala_map(jvm, {})
+        nothing = scala_map(jvm, {})
         none = jvm.scala.Option.empty()
         done = self._transaction.commitLarge(
             self._session._jsparkSession, actions, none, self._operation(metadata), nothing, nothing
@@ -149,13 +149,13 @@ def stage_write(frame: DataFrame, write: TableWrite) -> StagedWrite:
     if write.mode is WriteMode.REPLACE:
         # The rows that replace the selected ones may come together with rows of new files.
         session.conf.set("spark.databricks.delta.replaceWhere.constraintCheck.enabled", "false")
-    options = delta.DeltaOptions(_scala_map(jvm, _options(write)), jsession.sessionState().conf())
+    options = delta.DeltaOptions(scala_map(jvm, _options(write)), jsession.sessionState().conf())
     command = delta.commands.WriteIntoDelta(
         delta.DeltaLog.forTable(jsession, write.path),
         _save_mode(jvm, write.mode),
         options,
-        _scala_seq(jvm, write.partition_by),
-        _scala_map(jvm, configuration if creates else {}),
+        scala_seq(jvm, write.partition_by),
+        scala_map(jvm, configuration if creates else {}),
         frame._jdf,
         none,
         none,
@@ -177,7 +177,7 @@ def stage_nothing(session: SparkSession, write: TableWrite) -> StagedWrite:
     """A commit that changes no row of the existing table at `write.path`: it only carries identifier and metadata."""
     jvm: Any = session._jvm
     log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(session._jsparkSession, write.path)
-    return StagedWrite(session, write, log.startTransaction(), _scala_seq(jvm, ()))
+    return StagedWrite(session, write, log.startTransaction(), scala_seq(jvm, ()))
 
 
 def _options(write: TableWrite) -> dict[str, str]:
@@ -199,18 +199,20 @@ def _cluster_by(jvm: Any, columns: tuple[str, ...]) -> Any:
     reference = jvm.org.apache.spark.sql.connector.expressions.FieldReference
     specification = jvm.org.apache.spark.sql.delta.skipping.clustering.temp.ClusterBySpec
     return jvm.scala.Option.apply(
-        specification(_scala_seq(jvm, [reference(_scala_seq(jvm, [column])) for column in columns]))
+        specification(scala_seq(jvm, [reference(scala_seq(jvm, [column])) for column in columns]))
     )
 
 
-def _scala_map(jvm: Any, entries: Mapping[str, str]) -> Any:
+def scala_map(jvm: Any, entries: Mapping[str, Any]) -> Any:
+    """The entries as an immutable map of Scala's."""
     java_map = jvm.java.util.HashMap()
     for key, value in entries.items():
         java_map.put(key, value)
     return jvm.PythonUtils.toScalaMap(java_map)
 
 
-def _scala_seq(jvm: Any, items: Any) -> Any:
+def scala_seq(jvm: Any, items: Iterable[Any]) -> Any:
+    """The items as a sequence of Scala's."""
     java_list = jvm.java.util.ArrayList()
     for item in items:
         java_list.add(item)

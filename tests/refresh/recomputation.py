@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from deltalake import DeltaTable
+from deltalake import DeltaTable, QueryBuilder
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
@@ -152,16 +152,25 @@ class Recomputation:
         self._spark.createDataFrame(table).createOrReplaceTempView(name)
 
 
-class Laboratory:
-    """Some cases in one project: its files, its sources, its runs, and the comparison after every run."""
+def _read(table: DeltaTable) -> pa.Table:
+    if "deletionVectors" in (table.protocol().reader_features or ()):
+        return pa.table(QueryBuilder().register("t", table).execute("SELECT * FROM t").read_all())
+    return table.to_pyarrow_table()
 
-    def __init__(self, spark: SparkSession, root: Path, cases: Sequence[Case]) -> None:
+
+class Laboratory:
+    """Some cases in one project: its files, its sources, its runs with some `settings` more, and the comparison after
+    every run."""
+
+    def __init__(
+        self, spark: SparkSession, root: Path, cases: Sequence[Case], settings: Mapping[str, str] | None = None
+    ) -> None:
         self.modes: Counter[str] = Counter()
         self.seconds: dict[str, float] = defaultdict(float)
         self._root = root
         self._cases = cases
         self._sources = root / "outside"
-        self._settings = _settings(cases)
+        self._settings = {**_settings(cases), **(settings or {})}
         self._commits = SourceCommits(_plain_session(spark, self._settings), self._sources)
         self._oracle = Recomputation(spark, self._sources, self._settings)
 
@@ -236,7 +245,7 @@ class Laboratory:
         publication = self._workspace.warehouse.latest_publication()
         assert publication is not None
         return {
-            name.name: DeltaTable(self._workspace.warehouse.location(name), version=table.version).to_pyarrow_table()
+            name.name: _read(DeltaTable(self._workspace.warehouse.location(name), version=table.version))
             for name, table in publication.tables.items()
         }
 

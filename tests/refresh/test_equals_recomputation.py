@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +18,8 @@ from pyspark.sql import SparkSession
 from lakehouse.analysis import local_rows
 from lakehouse.refresh import incremental
 from lakehouse.storage import keyed_rows
+from lakehouse.storage.change_engine import CommitNote, RowCounts
+from lakehouse.storage.vector_merge import VectorMerge
 from tests.refresh.random_frames import STEPS
 from tests.refresh.random_views import VARIANTS, Case, generate_case
 from tests.refresh.random_windows import OPERATORS
@@ -25,7 +27,8 @@ from tests.refresh.recomputation import Laboratory, difference
 
 BATCH = 8  # cases that share one project: its refreshes run beside each other
 SHORT, LONG = 40, 1000
-Live = Callable[[Sequence[Case]], Laboratory]
+Live = Callable[..., Laboratory]
+VECTORS = {"spark.databricks.delta.properties.defaults.enableDeletionVectors": "true"}
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +52,8 @@ def statistics(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
 def live(spark: SparkSession, tmp_path: Path, statistics: Counter[str]) -> Live:
     """Runs cases through all their rounds; fails with every view that differs from recomputation."""
 
-    def run(cases: Sequence[Case]) -> Laboratory:
-        laboratory = Laboratory(spark, tmp_path, cases)
+    def run(cases: Sequence[Case], settings: Mapping[str, str] | None = None) -> Laboratory:
+        laboratory = Laboratory(spark, tmp_path, cases, settings)
         found = laboratory.live()
         for case in cases:
             statistics.update({f"operators {name}": count for name, count in case.operators.items()})
@@ -88,6 +91,30 @@ def test_it_is_the_same_where_neither_tables_nor_changes_are_small(live: Live, m
     monkeypatch.setattr(keyed_rows, "_LARGEST_READ", 0)
     monkeypatch.setattr(local_rows, "MOST_ROWS", 0)
     live([generate_case(seed) for seed in range(SHORT + 2 * BATCH, SHORT + 3 * BATCH)])
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    "first",
+    [
+        SHORT + 3 * BATCH,
+        *(pytest.param(seed, marks=pytest.mark.long) for seed in range(SHORT + 4 * BATCH, SHORT + 20 * BATCH, BATCH)),
+    ],
+)
+def test_it_is_the_same_where_tables_have_deletion_vectors(
+    live: Live, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    monkeypatch.setattr(incremental, "_FEW_ROWS", 0)
+    monkeypatch.setattr(keyed_rows, "_LARGEST_READ", 0)
+    applied, apply = Counter[str](), VectorMerge.apply
+
+    def counted(self: VectorMerge, note: CommitNote) -> RowCounts:
+        applied[note.application] += 1
+        return apply(self, note)
+
+    monkeypatch.setattr(VectorMerge, "apply", counted)
+    live([generate_case(seed) for seed in range(first, first + BATCH)], VECTORS)
+    assert applied
 
 
 @pytest.mark.spark

@@ -397,7 +397,7 @@ def test_maps_are_values_but_no_keys(tmp_path: Path, spark: SparkSession) -> Non
     ("declared", "reason"),
     [
         ("CLUSTER BY (k)", "feature"),
-        ("TBLPROPERTIES (delta.enableDeletionVectors = true, delta.enableChangeDataFeed = true)", "feature"),
+        ("PARTITIONED BY (v) TBLPROPERTIES (delta.enableDeletionVectors = true)", "partition"),
         ("TBLPROPERTIES (delta.enableRowTracking = true)", "feature"),
         ("TBLPROPERTIES (delta.columnMapping.mode = 'name')", "feature"),
         ("TBLPROPERTIES (delta.enableInCommitTimestamps = true)", "feature"),

@@ -96,13 +96,44 @@ def test_a_feature_that_is_not_known_to_be_safe_is_sparks(feature: str) -> None:
     ("key", "value", "reason"),
     [
         ("delta.columnMapping.mode", "name", "feature"),
-        ("delta.enableDeletionVectors", "true", "feature"),
         ("delta.appendOnly", "True", "feature"),
         ("delta.constraints.positive", "v > 0", "constraint"),
     ],
 )
 def test_a_setting_that_deltalake_does_not_hold_to_is_sparks(key: str, value: str, reason: str) -> None:
     assert chosen(table=replace(PLAIN, configuration={key: value})) == ("spark", reason)
+
+
+FLAT = tuple(column for column in PLAIN.columns if column.name != "a")
+MARKED = replace(
+    PLAIN,
+    columns=FLAT,
+    features=PLAIN.features | {"deletionVectors", "clustering", "domainMetadata"},
+    configuration={"delta.enableDeletionVectors": "True"},
+)
+
+
+def test_a_table_with_deletion_vectors_is_changed_by_marking_rows() -> None:
+    assert chosen(table=MARKED) == ("vectors", "fits")
+    assert chosen(table=replace(MARKED, bytes=LIMITS.table_bytes + 1)) == ("vectors", "fits")
+    assert chosen(replace(SMALL, seeking=0, compared=()), MARKED) == ("vectors", "fits")
+
+
+@pytest.mark.parametrize(
+    ("change", "table", "reason"),
+    [
+        (replace(SMALL, rows=LIMITS.rows + 1), MARKED, "change_size"),
+        (replace(SMALL, compared=("v", "t")), MARKED, "column"),
+        (replace(SMALL, seeks_nan=True), MARKED, "column"),
+        (SMALL, replace(MARKED, is_local=False), "feature"),
+        (SMALL, replace(MARKED, partition_by=("k",)), "partition"),
+        (SMALL, replace(MARKED, columns=PLAIN.columns), "column"),
+        (SMALL, replace(MARKED, features=MARKED.features | {"rowTracking"}), "feature"),
+        (SMALL, replace(MARKED, configuration={"delta.enableDeletionVectors": "false"}), "feature"),
+    ],
+)
+def test_of_tables_with_deletion_vectors_spark_changes(change: ChangeSize, table: TableShape, reason: str) -> None:
+    assert chosen(change, table) == ("spark", reason)
 
 
 @pytest.mark.parametrize("value", ["none", "NONE", ""])

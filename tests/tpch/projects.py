@@ -26,17 +26,20 @@ configuration: {{sources: sources, tables: warehouse}}
 libraries: [{{glob: {{include: sources.yml}}}}, {{glob: {{include: views.sql}}}}]
 """
 _VIEW = re.compile(
-    r"CREATE MATERIALIZED VIEW (\S+) COMMENT '[^']*'(?: REFRESH POLICY INCREMENTAL)? AS\n(.*);\n", re.DOTALL
+    r"CREATE MATERIALIZED VIEW (\S+) COMMENT '[^']*'"
+    r"(?: REFRESH POLICY INCREMENTAL)?( TBLPROPERTIES \([^)]*\))? AS\n(.*);\n",
+    re.DOTALL,
 )
 _READ = re.compile(r"\b(?:raw|silver|gold)\.\w+")
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A materialized view: its qualified name and its query."""
+    """A materialized view: its qualified name, its query and its clause of table properties."""
 
     name: str
     sql: str
+    properties: str = ""
 
     @property
     def reads(self) -> frozenset[str]:
@@ -60,7 +63,7 @@ def write_project(folder: Path, name: str, views: Iterable[View]) -> Path:
     folder.mkdir(parents=True)
     (folder / "spark-pipeline.yml").write_text(_SPEC.format(name=name), encoding="utf-8")
     shutil.copy2(HERE / "sources.yml", folder)
-    statements = (f"CREATE MATERIALIZED VIEW {view.name} AS\n{view.sql};\n" for view in views)
+    statements = (f"CREATE MATERIALIZED VIEW {view.name}{view.properties} AS\n{view.sql};\n" for view in views)
     (folder / "views.sql").write_text("\n".join(statements), encoding="utf-8")
     return folder
 
@@ -76,7 +79,11 @@ def read_views(project: Path, scale: float) -> tuple[View, ...]:
     texts = [path.read_text(encoding="utf-8") for path in sorted(project.rglob("*.sql"))]
     matches = [_VIEW.fullmatch(text) for text in texts]
     assert all(matches), f"a file of {project} is not one plain CREATE MATERIALIZED VIEW"
-    waiting = [View(found[1], found[2].replace("${fraction}", fraction)) for found in matches if found]
+    waiting = [
+        View(name=found[1], properties=found[2] or "", sql=found[3].replace("${fraction}", fraction))
+        for found in matches
+        if found
+    ]
     ordered: list[View] = []
     while waiting:
         unbuilt = {view.name for view in waiting}

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW kinds.late_lines COMMENT 'Filter and projection' AS
+CREATE MATERIALIZED VIEW kinds.late_lines COMMENT 'Filter and projection' TBLPROPERTIES ('delta.enableDeletionVectors' = 'true') AS
 SELECT
   l_orderkey AS l_orderkey,
   l_linenumber AS l_linenumber,

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW kinds.order_lines COMMENT 'Inner join, a row for each line item' AS
+CREATE MATERIALIZED VIEW kinds.order_lines COMMENT 'Inner join, a row for each line item' TBLPROPERTIES ('delta.enableDeletionVectors' = 'true') AS
 SELECT
   l.l_orderkey AS l_orderkey,
   l.l_linenumber AS l_linenumber,

@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW silver.orders COMMENT 'Orders with their customer' AS
+CREATE MATERIALIZED VIEW silver.orders COMMENT 'Orders with their customer' TBLPROPERTIES ('delta.enableDeletionVectors' = 'true') AS
 SELECT
   o.o_orderkey AS order_id,
   o.o_custkey AS customer_id,

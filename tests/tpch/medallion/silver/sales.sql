@@ -1,4 +1,4 @@
-CREATE MATERIALIZED VIEW silver.sales COMMENT 'Line items with order, customer nation and cost' AS
+CREATE MATERIALIZED VIEW silver.sales COMMENT 'Line items with order, customer nation and cost' TBLPROPERTIES ('delta.enableDeletionVectors' = 'true') AS
 SELECT
   l.l_orderkey AS order_id,
   l.l_linenumber AS line_number,
