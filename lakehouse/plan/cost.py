@@ -43,13 +43,15 @@ class WrittenTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """Seconds that a refresh is expected to take in full, and by change in `mode`; the bare ones are not corrected."""
+    """Seconds that a refresh is expected to take in full, and by change in `mode`, `rewriting` of it for files in which
+    rows change; the bare ones are not corrected."""
 
     mode: str
     full: float
     by_change: float
     bare_full: float
     bare_by_change: float
+    rewriting: float
     share: float | None
 
     @property
@@ -58,7 +60,10 @@ class Prediction:
         return (self.share is None or self.share <= MOST_CHANGED) and self.by_change <= self.full
 
     def __str__(self) -> str:
-        return f"expected {self.by_change:.1f} s by what changed, {self.full:.1f} s in full"
+        rewriting = (
+            f" ({self.rewriting:.1f} s to rewrite files; none with deletion vectors)" if self.rewriting >= 1 else ""
+        )
+        return f"expected {self.by_change:.1f} s by what changed{rewriting}, {self.full:.1f} s in full"
 
 
 def predict(
@@ -85,12 +90,14 @@ def predict(
     bare = _FIXED_SECONDS + steps * _STEP_SECONDS + scanned / _SCAN_BYTES + rows / _CHANGED_ROWS
     known = [change for change in changes.values() if change.table_rows and change.rows is not None]
     table_rows = sum(change.table_rows or 0 for change in known)
+    rewriting = table.rewriting(rows) if table is not None else 0.0
     return Prediction(
         mode=mode,
         full=_corrected(bare_full, ratios, "full"),
-        by_change=_corrected(bare, ratios, mode) + (table.rewriting(rows) if table is not None else 0.0),
+        by_change=_corrected(bare, ratios, mode) + rewriting,
         bare_full=bare_full,
         bare_by_change=bare,
+        rewriting=rewriting,
         share=sum(change.rows or 0 for change in known if change.changes_rows) / table_rows if table_rows else None,
     )
 

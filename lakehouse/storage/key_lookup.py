@@ -96,16 +96,27 @@ def find_placed_rows(table: DeltaTable, values: pa.Table, schema: pa.Schema, mos
     search = _search(table, values)
     pieces, places, rows = [schema.empty_table()], [], 0
     for batch in _batches(search.files):
-        scans = [search.scan(search.files[number], schema).head(most + 1 - rows) for number in batch]
-        for number, frame in zip(batch, _collected(scans), strict=True):
+        for number, frame in zip(batch, _frames(search, batch, schema, most + 1 - rows), strict=True):
             row_of = frame[_ROW].to_numpy().astype(np.int64)
             pieces.append(_fitted(frame.drop(_ROW).to_arrow(), schema, search.files[number], row_of))
             places.append((np.full(len(row_of), number, np.int64), row_of))
             rows += len(row_of)
-        if rows > most:
-            return None
+            if rows > most:
+                return None
     file_of, row_of = (np.concatenate(parts) for parts in zip(*places, strict=True)) if places else (_NONE, _NONE)
     return PlacedRows(rows=pa.concat_tables(pieces), files=search.files, file_of=file_of, row_of=row_of)
+
+
+def _frames(search: _Search, batch: range, schema: pa.Schema, most: int) -> Iterator[pl.DataFrame]:
+    """What is found in each of some files, together not much more than `most` rows at any time: a file that holds more
+    than its part is read once more, alone."""
+    part = max(most // len(batch), 1)
+    scans = [search.scan(search.files[number], schema) for number in batch]
+    found = _collected([scan.head(part) for scan in scans])
+    for scan, frame in zip(scans, found, strict=True):
+        whole = frame if frame.height < part else _collected([scan.head(most)])[0]
+        most = max(most - whole.height, 1)
+        yield whole
 
 
 def count_rows(table: DeltaTable, values: pa.Table, name: str, most: int) -> pa.Table | None:

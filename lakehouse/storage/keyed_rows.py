@@ -34,7 +34,7 @@ from lakehouse.storage.table_files import VECTORS
 
 _LARGEST_READ = 64 << 20  # bytes of files that this process reads at once
 _MOST_ROWS = 20_000  # what goes into a plan as rows
-_MOST_FOUND, _MOST_BYTES = 2_000_000, 256 << 20  # of a large table, whose rows cost more to find by other means
+_MOST_FOUND, _MOST_BYTES = 2_000_000, 128 << 20  # of a large table, whose rows cost more to find by other means
 _PARQUET = pads.ParquetFileFormat(read_options=pads.ParquetReadOptions(coerce_int96_timestamp_unit=INSTANT_UNIT))
 _FILTERED_TYPES = (pa.types.is_integer, pa.types.is_string, pa.types.is_date, pa.types.is_boolean)
 

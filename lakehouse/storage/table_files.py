@@ -22,10 +22,12 @@ _NONE: Numbers = np.zeros(0, np.int64)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TableFile:
-    """A data file: its `place`, the numbers of its rows that are deleted, ascending, and for
-    the columns whose statistics the log has, the least and the greatest value and whether there are NULLs."""
+    """A data file: its `place`, how many rows it has if the log tells, the numbers of those that are deleted,
+    ascending, and for the columns whose statistics the log has, the least and the greatest value and whether there are
+    NULLs."""
 
     place: Path
+    rows: int | None
     deleted: Numbers
     bounds: Mapping[str, tuple[Any, Any]]
     without_null: frozenset[str]
@@ -51,6 +53,7 @@ def table_files(table: DeltaTable, columns: Sequence[str]) -> list[TableFile]:
         name = f"{kind}.{column}"
         return actions[name].to_pylist() if name in actions.column_names else [None] * len(paths)
 
+    counts = actions["num_records"].to_pylist() if "num_records" in actions.column_names else [None] * len(paths)
     bounds = {column: list(zip(told("min", column), told("max", column), strict=True)) for column in columns}
     nulls = {column: told("null_count", column) for column in columns}
     found = []
@@ -59,6 +62,7 @@ def table_files(table: DeltaTable, columns: Sequence[str]) -> list[TableFile]:
         found.append(
             TableFile(
                 place=place,
+                rows=counts[number],
                 deleted=deleted.get(place.name, _NONE),
                 bounds={column: bounds[column][number] for column in columns},
                 without_null=frozenset(column for column in columns if nulls[column][number] == 0),

@@ -75,10 +75,12 @@ class VectorMerge:
         if found is None:
             return self._apply_otherwise(note)
         moves = row_moves(self._rows, found.rows, self._match)
+        marks = _marks(found, moves.leaves)
+        if marks is None:
+            return self._apply_otherwise(note)
         self._commit = VectorCommit(self._session, self._path, note)
         if self._commit.version != self._table.version():
             raise lost_race(self._path, f"another writer committed after version {self._table.version()}")
-        marks = _marks(found, moves.leaves)
         more = self._taken_over(self._commit, self._table, marks) if marks else []
         self._commit.mark(marks)
         self._add(self._commit, self._table, moves, more)
@@ -139,11 +141,14 @@ class VectorMerge:
 _FLOATING = (FloatType, DoubleType)
 
 
-def _marks(found: PlacedRows, leaves: npt.NDArray[np.bool_]) -> dict[str, Numbers]:
-    """All deleted rows, old and new, of each file in which some leave, by the file's name."""
+def _marks(found: PlacedRows, leaves: npt.NDArray[np.bool_]) -> dict[str, Numbers] | None:
+    """All deleted rows, old and new, of each file in which some leave, by the file's name. None where the log does not
+    tell how many rows such a file has: Delta marks none in it."""
     marks = {}
     for number in np.unique(found.file_of[leaves]):
         file = found.files[number]
+        if file.rows is None:
+            return None
         marks[file.place.name] = np.concatenate([file.deleted, found.row_of[leaves & (found.file_of == number)]])
     return marks
 

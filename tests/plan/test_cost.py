@@ -76,3 +76,5 @@ def test_a_merge_rewrites_the_files_in_which_rows_change() -> None:
         table = WrittenTable(files=files, bytes=1_000_000_000, marks_rows=marks_rows)
         made = predict(maintained(SUM), changes, {"aggregate": 1.0}, "aggregate", table)
         assert made.by_change - bare == pytest.approx(more)
+        assert made.rewriting == pytest.approx(more)
+        assert ("deletion vectors" in str(made)) is (more >= 1)

@@ -101,6 +101,16 @@ def test_too_many_rows_are_not_brought(tmp_path: Path) -> None:
     assert find_rows(table, values, "s", SCHEMA, most=3) is None
 
 
+@pytest.mark.parametrize("most", [99, 100, 104, 105, 1000])
+def test_rows_that_lie_in_one_file_are_brought_as_well(tmp_path: Path, most: int) -> None:
+    for start, rows in ((0, 2), (10, 100), (200, 3)):
+        write_deltalake(str(tmp_path), pa.table({"k": [7] * rows, "v": range(start, start + rows)}), mode="append")
+    schema = pa.schema([("k", pa.int64()), ("v", pa.int64())])
+    found = find_rows(DeltaTable(str(tmp_path)), pa.table({"k": [7]}), "k", schema, most=most)
+    assert (found is None) is (most < 105)
+    assert found is None or sorted(found["v"].to_pylist()) == [0, 1, *range(10, 110), 200, 201, 202]
+
+
 def test_rows_are_looked_for_by_the_column_of_which_they_are_the_smallest_share(tmp_path: Path) -> None:
     rows = {"order": list(range(1000)), "part": [n % 50 for n in range(1000)], "price": [n / 7 for n in range(1000)]}
     write_deltalake(str(tmp_path), pa.table(rows))

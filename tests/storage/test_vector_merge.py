@@ -190,6 +190,16 @@ def test_where_too_many_rows_would_be_looked_at_spark_merges(
     assert (0, "4") not in spark_rows(spark, path)
 
 
+def test_files_of_unknown_numbers_of_rows_are_sparks(tmp_path: Path, spark: SparkSession) -> None:
+    session = spark.newSession()
+    session.conf.set("spark.databricks.delta.stats.collect", "false")
+    path = vector_table(session, tmp_path / "t", [(1, "a"), (2, "b"), (3, "c")])
+    change = staged(spark, path, changes([("update", 1, "x"), ("delete", 2, None)]))
+    change.commit(1, "note")
+    assert (change.updated, change.deleted) == (1, 1)
+    assert spark_rows(spark, path) == Counter([(1, "x"), (3, "c")])
+
+
 def test_what_failed_leaves_no_file_behind(
     tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
