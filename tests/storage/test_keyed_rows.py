@@ -92,11 +92,12 @@ def test_far_instants_in_sparks_old_format_are_read_as_they_are(spark: SparkSess
     kind = "spark.sql.parquet.outputTimestampType"
     first = "SELECT 1 AS k, TIMESTAMP_MICROS(-62135596800000000) AS at"
     written = spark.sql(f"{first} UNION ALL SELECT 2, TIMESTAMP'9999-12-30'")
+    before = str(spark.conf.get(kind))
     spark.conf.set(kind, "INT96")
     try:
         written.write.format("delta").save(location)
     finally:
-        spark.conf.unset(kind)
+        spark.conf.set(kind, before)  # not unset: that is Spark's own default, and not what the session was opened with
     expected = Counter(map(repr, written.selectExpr("k", "unix_micros(at)").collect()))
     few = looked_up_rows(spark, location, 0, pa.table({"k": pa.array([1, 2], pa.int32())}), ["at"])
     assert few is not None
