@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
+from deltalake.exceptions import DeltaProtocolError
 from pyspark.sql import SparkSession
 
 from lakehouse.run.outcome import RunOutcome
@@ -103,6 +104,8 @@ def test_changes_mark_rows_and_optimize_is_no_change(shop: Shop, spark: SparkSes
         assert modes == {"silver.sales": "keys", "gold.nations": "aggregate"}
         assert files < set(shop.table("silver.sales").file_uris())
         shop.check(spark)
+    with pytest.raises(DeltaProtocolError):  # rather than show rows that are marked
+        shop.table("silver.sales").to_pyarrow_dataset()
     session = spark.newSession()
     session.conf.set("spark.databricks.delta.optimize.minFileSize", str(1 << 30))
     before = shop.table("silver.sales").version()
