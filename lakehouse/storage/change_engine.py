@@ -60,3 +60,9 @@ class ChangeEngine(Protocol):
 def lost_race(path: str, text: str) -> ConcurrentWriteException:
     """The error of a commit that another writer came before."""
     return ConcurrentWriteException(f"{text} (table {path})", errorClass=LOST_RACE)
+
+
+def commit_settings(note: CommitNote) -> dict[str, str]:
+    """The settings of a session in which Delta commits with this note."""
+    settings = {"spark.databricks.delta.commitInfo.userMetadata": note.metadata}
+    return {**settings, "spark.databricks.delta.maxCommitAttempts": "0"} if note.alone else settings

@@ -41,17 +41,14 @@ class DeltalakeMerge:
     `_change`; `key` is None for a bag."""
 
     def __init__(self, write: TableWrite, shape: TableShape, rows: pa.Table, key: tuple[str, ...] | None) -> None:
-        self._path, self._application, self._shape = write.path, write.application, replace(shape, bytes=0)
+        self._path, self._application, self._shape = write.path, write.application, shape
         self._rows, self._key = rows, key
         self._table: DeltaTable | None = None
 
     def open(self) -> Position:
         """See `ChangeEngine`."""
-        self._table = DeltaTable(self._path)
-        if replace(read_shape(self._table), bytes=0) != self._shape:
-            raise lost_race(self._path, "the table's columns or settings changed after the change was staged")
-        epoch = self._table.transaction_version(self._application)
-        return Position(version=self._table.version(), epoch=-1 if epoch is None else epoch)
+        self._table, position = open_as_staged(self._path, self._shape, self._application)
+        return position
 
     def apply(self, note: CommitNote) -> RowCounts:
         """See `ChangeEngine`."""
@@ -113,6 +110,16 @@ class DeltalakeMerge:
             updates={quoted_name(name): _name("s", name) for name in names}, predicate=_is(Change.INSERT, Change.UPDATE)
         )
         return dict(merger.execute())
+
+
+def open_as_staged(path: str, shape: TableShape, application: str) -> tuple[DeltaTable, Position]:
+    """The table as it is now, and where it stands. Raises ConcurrentWriteException if it has no longer the columns and
+    settings of `shape`, for which a change was staged; its size may be another."""
+    table = DeltaTable(path)
+    if replace(read_shape(table), bytes=0) != replace(shape, bytes=0):
+        raise lost_race(path, "the table's columns or settings changed after the change was staged")
+    epoch = table.transaction_version(application)
+    return table, Position(version=table.version(), epoch=-1 if epoch is None else epoch)
 
 
 def without_float_statistics(schema: pa.Schema) -> WriterProperties:

@@ -18,7 +18,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DateType, DecimalType, IntegralType, MapType, StringType
 
 from lakehouse.plan.change_set import CHANGE, Change
-from lakehouse.storage.change_engine import TOO_MANY_ATTEMPTS, CommitNote, Position, RowCounts, lost_race
+from lakehouse.storage.change_engine import (
+    TOO_MANY_ATTEMPTS,
+    CommitNote,
+    Position,
+    RowCounts,
+    commit_settings,
+    lost_race,
+)
 from lakehouse.storage.change_rows import column
 from lakehouse.storage.key_ranges import ColumnRanges, column_ranges
 from lakehouse.storage.session import sibling_session
@@ -165,14 +172,13 @@ def restore(session: SparkSession, path: str, version: int) -> None:
 
 
 def _settings(note: CommitNote) -> dict[str, str]:
-    settings = {
+    return {
+        **commit_settings(note),
         f"{_IDENTIFIER}.txnAppId": note.application,
         f"{_IDENTIFIER}.txnVersion": str(note.epoch),
-        "spark.databricks.delta.commitInfo.userMetadata": note.metadata,
         # Delta refuses a cached source without it: cached rows can get lost, and computed anew they may differ.
         "spark.databricks.delta.merge.materializeSource": "all",
     }
-    return {**settings, "spark.databricks.delta.maxCommitAttempts": "0"} if note.alone else settings
 
 
 def _within(found: ColumnRanges, kind: DataType) -> Column:

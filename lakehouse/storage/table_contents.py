@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lakehouse.plan.cost import WrittenTable
-from lakehouse.storage.table_shape import VECTORS
+from lakehouse.storage.table_shape import VECTORS, is_on
 
 _SQL_NAMES = {"long": "BIGINT", "integer": "INT", "short": "SMALLINT", "byte": "TINYINT"}
 _CONCURRENT = 8
@@ -76,8 +76,7 @@ def read_written(location: str, version: int) -> WrittenTable | None:
     found = read_contents(location, version)
     if found is None:
         return None
-    marks_rows = found.properties.get(VECTORS, "").lower() == "true"
-    return WrittenTable(files=found.files, bytes=found.length, marks_rows=marks_rows)
+    return WrittenTable(files=found.files, bytes=found.length, marks_rows=is_on(found.properties, VECTORS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,11 +39,16 @@ class TableShape:
     @property
     def has_vectors(self) -> bool:
         """Whether rows may be deleted by marking them in their files."""
-        return self.configuration.get(VECTORS, "").lower() == "true"
+        return is_on(self.configuration, VECTORS)
 
     def column(self, name: str) -> TableColumn:
         """The column of this exact name, which must exist."""
         return next(column for column in self.columns if column.name == name)
+
+
+def is_on(properties: Mapping[str, str], name: str) -> bool:
+    """Whether a table property is set to true."""
+    return properties.get(name, "").lower() == "true"
 
 
 def read_shape(table: DeltaTable) -> TableShape:

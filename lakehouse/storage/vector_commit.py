@@ -19,7 +19,7 @@ import numpy as np
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from lakehouse.storage.change_engine import TOO_MANY_ATTEMPTS, CommitNote, RowCounts, lost_race
+from lakehouse.storage.change_engine import TOO_MANY_ATTEMPTS, CommitNote, RowCounts, commit_settings, lost_race
 from lakehouse.storage.session import sibling_session
 from lakehouse.storage.staged_write import scala_map, scala_seq
 from lakehouse.storage.table_files import Numbers
@@ -33,7 +33,7 @@ class VectorCommit:
     Nothing is visible before `publish`."""
 
     def __init__(self, session: SparkSession, folder: str, note: CommitNote) -> None:
-        self._session = sibling_session(session, _settings(note))
+        self._session = sibling_session(session, commit_settings(note))
         self._note, self._folder = note, Path(folder)
         jvm: Any = session._jvm
         self._jvm = jvm
@@ -156,8 +156,3 @@ class VectorCommit:
     def _activate(self, session: SparkSession) -> None:
         """Delta reads the settings of the thread's active session."""
         self._jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(session._jsparkSession)
-
-
-def _settings(note: CommitNote) -> dict[str, str]:
-    settings = {"spark.databricks.delta.commitInfo.userMetadata": note.metadata}
-    return {**settings, "spark.databricks.delta.maxCommitAttempts": "0"} if note.alone else settings

@@ -11,7 +11,6 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +23,13 @@ from pyspark.sql.types import DoubleType, FloatType, StructType
 
 from lakehouse.plan.change_set import CHANGE
 from lakehouse.storage.change_engine import ChangeEngine, CommitNote, Position, RowCounts, lost_race
-from lakehouse.storage.deltalake_merge import seeking
+from lakehouse.storage.deltalake_merge import open_as_staged, seeking
 from lakehouse.storage.file_statistics import MOST_COLUMNS, file_statistics
 from lakehouse.storage.key_lookup import PlacedRows, find_placed_rows, lookup_column, rows_of_file
 from lakehouse.storage.row_moves import RowMoves, row_moves
 from lakehouse.storage.staged_write import TableWrite
 from lakehouse.storage.table_files import Numbers, table_files
-from lakehouse.storage.table_shape import TableShape, read_shape
+from lakehouse.storage.table_shape import TableShape, is_on
 from lakehouse.storage.vector_commit import VectorCommit
 
 _MOST_FOUND = 2_000_000  # rows that this process looks at
@@ -53,7 +52,7 @@ class VectorMerge:
         otherwise: Callable[[], ChangeEngine],
     ) -> None:
         self._session, self._path, self._application = session, write.path, write.application
-        self._shape, self._rows = replace(shape, bytes=0), rows
+        self._shape, self._rows = shape, rows
         self._match = key or tuple(column.name for column in shape.columns)
         self._otherwise = otherwise
         self._other: ChangeEngine | None = None
@@ -62,11 +61,8 @@ class VectorMerge:
 
     def open(self) -> Position:
         """See `ChangeEngine`."""
-        self._table = DeltaTable(self._path)
-        if replace(read_shape(self._table), bytes=0) != self._shape:
-            raise lost_race(self._path, "the table's columns or settings changed after the change was staged")
-        epoch = self._table.transaction_version(self._application)
-        return Position(version=self._table.version(), epoch=-1 if epoch is None else epoch)
+        self._table, position = open_as_staged(self._path, self._shape, self._application)
+        return position
 
     def apply(self, note: CommitNote) -> RowCounts:
         """See `ChangeEngine`."""
@@ -113,12 +109,12 @@ class VectorMerge:
     def _taken_over(self, commit: VectorCommit, table: DeltaTable, marks: dict[str, Numbers]) -> list[pa.Table]:
         """Where there are many small files, their rows that stay, to be written into the new file: so each change adds
         one, and yet there are never many. They are removed, and need no marks."""
-        sizes = commit.sizes()
-        small = [file for file in table_files(table, ()) if sizes[file.place.name] < _SMALL_BYTES]
-        if len(small) <= _MOST_SMALL:
+        names = {name for name, size in commit.sizes().items() if size < _SMALL_BYTES}
+        if len(names) <= _MOST_SMALL:
             return []
+        small = [file for file in table_files(table, ()) if file.place.name in names]
         schema = self._rows.drop_columns([CHANGE]).schema
-        commit.remove(file.place.name for file in small)
+        commit.remove(names)
         return [rows_of_file(file, schema, marks.pop(file.place.name, None)) for file in small]
 
     def _add(self, commit: VectorCommit, table: DeltaTable, moves: RowMoves, more: list[pa.Table]) -> None:
@@ -132,7 +128,7 @@ class VectorMerge:
             told = {field.name: field.dataType for field in fields if not isinstance(field.dataType, _FLOATING)}
             statistics = file_statistics(str(place), told)
             commit.add("add", path, modificationTime=int(time.time() * 1000), dataChange=True, stats=statistics)
-        if moves.leaves.any() and self._shape.configuration.get(_FEED, "").lower() == "true":
+        if moves.leaves.any() and is_on(self._shape.configuration, _FEED):
             path = f"_change_data/cdc-00000-{uuid.uuid4()}.c000.snappy.parquet"
             _write(moves.feed, commit.will_write(path))
             commit.add("cdc", path, dataChange=False)
